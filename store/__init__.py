@@ -1,0 +1,97 @@
+"""Where documents are kept: the port, and the engines behind it. Imports nothing of ours; only it knows a database."""
+
+from collections.abc import Iterable
+
+from store.errors import (
+    Conflict,
+    CursorInvalid,
+    OutcomeUnknown,
+    StoreError,
+    StoreUnusable,
+    Throttled,
+    TooLarge,
+    Unavailable,
+)
+from store.port import (
+    MAX_WRITES,
+    Changes,
+    Condition,
+    Container,
+    ContainerSpec,
+    Contains,
+    Create,
+    Delete,
+    Document,
+    Eq,
+    FeedRange,
+    In,
+    Index,
+    Order,
+    Page,
+    Partition,
+    Prefix,
+    Query,
+    Range,
+    Replace,
+    Scalar,
+    Scope,
+    Start,
+    Store,
+    Upsert,
+    Write,
+)
+from store.sqlite import open_sqlite
+from store.turns import Turns
+
+__all__ = [
+    "MAX_WRITES",
+    "Changes",
+    "Condition",
+    "Conflict",
+    "Container",
+    "ContainerSpec",
+    "Contains",
+    "Create",
+    "CursorInvalid",
+    "Delete",
+    "Document",
+    "Eq",
+    "FeedRange",
+    "In",
+    "Index",
+    "Order",
+    "OutcomeUnknown",
+    "Page",
+    "Partition",
+    "Prefix",
+    "Query",
+    "Range",
+    "Replace",
+    "Scalar",
+    "Scope",
+    "Start",
+    "Store",
+    "StoreError",
+    "StoreUnusable",
+    "Throttled",
+    "TooLarge",
+    "Turns",
+    "Unavailable",
+    "Upsert",
+    "Write",
+    "open_store",
+]
+
+SQLITE = "sqlite:///"
+
+
+async def open_store(url: str, containers: Iterable[ContainerSpec], *, feed_ranges: int = 4) -> Store:
+    """Open the store that `url` names, with `containers` made where they are missing.
+
+    `sqlite:///data/gateway.db` is a file relative to the working directory, `sqlite:////srv/gateway.db` an absolute
+    one, `sqlite:///:memory:` a store that lives as long as the process. `feed_ranges` is for a new SQLite store; an
+    existing one keeps its own. Raises StoreUnusable.
+    """
+    if url.startswith(SQLITE) and len(url) > len(SQLITE):
+        return await open_sqlite(url.removeprefix(SQLITE), containers, ranges=feed_ranges)
+    raise StoreUnusable(f"{url!r} is not a store: write sqlite:///path/to/file.db")

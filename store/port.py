@@ -1,0 +1,301 @@
+"""The store port: documents, commits, queries and change feeds in Cosmos DB's vocabulary.
+
+Every engine keeps the promises written here; `tests/store/test_contract*.py` holds them to it.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache
+from typing import Any, Protocol, TypeVar, overload
+
+import msgspec
+
+T = TypeVar("T")
+
+MAX_WRITES = 100
+"""Writes in one commit; Cosmos DB's limit for a transactional batch."""
+MAX_COMMIT_BYTES = 2 * 1024 * 1024
+"""Bytes of JSON in one commit; Cosmos DB's limit for a batch request and for an item."""
+MAX_PAGE = 1000
+"""Documents in one page of a query or of the feed."""
+
+Scalar = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Paths that queries order and filter by together, ending in the document's id as tie-breaker.
+
+    `where` names a path and the one value that documents in the index have there (a discriminator such as
+    ("kind", "order")). `across` makes the index serve queries over all partitions instead of those within one.
+    """
+
+    paths: tuple[str, ...]
+    where: tuple[str, str] | None = None
+    across: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """What a container is: its name, the property that holds the partition key, and its indexes."""
+
+    name: str
+    partition_key: str
+    indexes: tuple[Index, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One stored version of a document. `body` is undecoded JSON, or what the engine's SDK made of it."""
+
+    partition: str
+    id: str
+    etag: str
+    body: bytes | dict[str, Any]
+
+    @overload
+    def decode(self, type: type[T]) -> T: ...
+    @overload
+    def decode(self, type: Any) -> Any: ...
+    def decode(self, type: Any) -> Any:
+        """The body as a value of `type` (a msgspec struct, or a union of tagged ones).
+
+        Raises msgspec.ValidationError when the stored document is not of that type.
+        """
+        if isinstance(self.body, bytes):
+            return decoder(type).decode(self.body)
+        return msgspec.convert(self.body, type)
+
+
+@cache
+def decoder(type: Hashable) -> msgspec.json.Decoder[Any]:
+    """The JSON decoder for `type`, built once."""
+    return msgspec.json.Decoder(type)
+
+
+# ---------------------------------------------------------------------------------------------------- writing
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Store a new document; Conflict("exists") if the id is taken. `ttl`: seconds until it is gone."""
+
+    id: str
+    body: Any
+    ttl: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Store the next version of the document that has `etag`; Conflict("changed" or "missing") otherwise."""
+
+    id: str
+    body: Any
+    etag: str
+    ttl: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Store whatever was there before; with an `etag`, as Replace."""
+
+    id: str
+    body: Any
+    etag: str | None = None
+    ttl: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove the document that has `etag`; Conflict("changed" or "missing") otherwise."""
+
+    id: str
+    etag: str
+
+
+Write = Create | Replace | Upsert | Delete
+
+
+# ---------------------------------------------------------------------------------------------------- asking
+
+
+@dataclass(frozen=True, slots=True)
+class Eq:
+    """The value at `path` equals `value`."""
+
+    path: str
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The value at `path` is one of `values` (none of them matches nothing)."""
+
+    path: str
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The value at `path` is at least `low` and below `high`; None leaves that side open."""
+
+    path: str
+    low: Scalar | None = None
+    high: Scalar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """The array at `path` has `value` among its elements."""
+
+    path: str
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The string at `path` starts with `value`."""
+
+    path: str
+    value: str
+
+
+Condition = Eq | In | Range | Contains | Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sort by the value at `path`. Documents without a value there are not part of the result."""
+
+    path: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question as data. Paths are property names, dotted for nested ones; "id" is the document's id.
+
+    Results are ordered by up to two paths, then by id in the direction of the last of them, so the order is total
+    (over all partitions: where ids are unique in the container). `after` holds the values of the `order_by` paths
+    and the id of the document to continue behind: keyset paging, stable under inserts. `partition` None asks all.
+    """
+
+    partition: str | None
+    where: tuple[Condition, ...] = ()
+    order_by: tuple[Order, ...] = ()
+    limit: int = 100
+    after: tuple[Scalar, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.order_by) > 2:
+            raise ValueError("a query orders by two paths at most")
+        if not 1 <= self.limit <= MAX_PAGE:
+            raise ValueError(f"a page holds 1 to {MAX_PAGE} documents")
+        if self.after is not None and len(self.after) != len(self.order_by) + 1:
+            raise ValueError("`after` needs a value for each ordered path, and the id")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Documents in order, and whether more follow."""
+
+    documents: list[Document]
+    more: bool
+
+
+# ---------------------------------------------------------------------------------------------------- following
+
+
+class Start(Enum):
+    """Where to begin following a feed without a cursor."""
+
+    BEGINNING = "beginning"
+    NOW = "now"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRange:
+    """A part of the container that is followed on its own; each partition lies in exactly one. Opaque."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The scope of one logical partition."""
+
+    key: str
+
+
+Scope = FeedRange | Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A page of the feed: the latest version of each changed document, in commit order per partition.
+
+    `cursor` continues behind this page. A page without documents says that nothing newer was there.
+    """
+
+    cursor: str
+    documents: list[Document] = field(default_factory=list)
+
+
+class Container(Protocol):
+    """JSON documents keyed by (partition, id), each version with an etag of its own."""
+
+    spec: ContainerSpec
+
+    async def read(self, partition: str, id: str) -> Document | None:
+        """The document as it is now, or None."""
+        ...
+
+    async def query(self, query: Query) -> Page:
+        """The page that `query` asks for."""
+        ...
+
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+        """Apply all `writes`, or none, in one logical partition; each id at most once.
+
+        Returns the new etags in the order of `writes` (None for a delete), after they are durable.
+        Raises Conflict, TooLarge, Throttled, Unavailable or OutcomeUnknown. Cancelling the call leaves the outcome
+        unknown.
+        """
+        ...
+
+    async def feed_ranges(self) -> list[FeedRange]:
+        """The ranges that together are the container."""
+        ...
+
+    async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
+        """What changed in `scope` behind `after`, at least once each, the latest version only.
+
+        Deleted and expired documents do not appear. A page may exceed `limit` so as not to cut one commit in two.
+        Raises CursorInvalid for a cursor of another container.
+        """
+        ...
+
+    async def wait_for_changes(self, seen: int, timeout: float) -> int:
+        """Wait until the container may have changed since `seen`, or `timeout` seconds have passed.
+
+        Returns the number to give as `seen` the next time; 0 asks for the number as it is. Taking the number before
+        reading the feed loses no wake-up.
+        """
+        ...
+
+
+class Store(Protocol):
+    """The containers of one database, open."""
+
+    def container(self, name: str) -> Container:
+        """The container of that name. Raises KeyError if the store was opened without it."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store can answer now; raise Unavailable if not."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was committed and let go. Idempotent."""
+        ...

@@ -1,0 +1,320 @@
+"""The embedded engine: one SQLite file in WAL mode, shared by any number of processes.
+
+Reads run on the event loop and never wait for a writer; commits go to the one writer of the process. The feed is a
+number per container (`lsn`) that rises with each commit, so commits appear in it in the order in which they became
+visible. Facts: https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_data_version.
+"""
+
+import asyncio
+import re
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from store.errors import CursorInvalid, StoreUnusable, TooLarge, Unavailable
+from store.port import (
+    MAX_COMMIT_BYTES,
+    MAX_WRITES,
+    Changes,
+    ContainerSpec,
+    Document,
+    FeedRange,
+    Page,
+    Partition,
+    Query,
+    Scope,
+    Start,
+    Write,
+)
+from store.signal import Signal
+from store.sqlite import sql
+from store.sqlite.writer import Encoded, Job, Writer
+
+APPLICATION_ID = 0x43515253  # "CQRS": marks a file as ours
+FORMAT = 1
+DEFAULT_RANGES = 4
+BUSY_MS = 5_000
+_NUMBER = re.compile("[0-9]{1,18}")
+POLL_S = 0.025
+"""How often a waiting task looks whether another process has committed."""
+
+
+async def open_sqlite(
+    path: str,
+    containers: Iterable[ContainerSpec],
+    *,
+    ranges: int = DEFAULT_RANGES,
+    clock: Callable[[], float] = time.time,
+) -> "SQLiteStore":
+    """Open, or make, the store in the file `path` (":memory:" for one that lives as long as the process).
+
+    `ranges` is the number of feed ranges of a new file; an existing one keeps its own. `clock` gives seconds since
+    the epoch and judges expiry. Raises StoreUnusable if the file cannot be opened or is not a store.
+    """
+    specs = {spec.name: spec for spec in containers}
+    reader = _connect(path)
+    try:
+        store_id, ranges = _prepare(reader, path, specs.values(), ranges)
+        writer = reader if path == ":memory:" else _connect(path)
+        writer.execute("PRAGMA synchronous = FULL")
+    except BaseException as error:
+        reader.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnusable(_explain(path, error)) from error
+        raise
+    return SQLiteStore(reader, writer, specs, store_id, ranges, clock)
+
+
+class SQLiteStore:
+    """An open store. All its calls belong to the event loop that opened it."""
+
+    def __init__(
+        self,
+        reader: sqlite3.Connection,
+        writer: sqlite3.Connection,
+        specs: dict[str, ContainerSpec],
+        store_id: str,
+        ranges: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._db = reader
+        self._writer = Writer(writer, ranges, clock, self._committed, inline=writer is reader)
+        self._data_version: int = reader.execute("PRAGMA data_version").fetchone()[0]
+        self._containers = {
+            name: SQLiteContainer(self, reader, self._writer, spec, store_id, ranges, clock)
+            for name, spec in specs.items()
+        }
+        self._closed = False
+
+    def container(self, name: str) -> "SQLiteContainer":
+        """The container of that name. Raises KeyError if the store was opened without it."""
+        return self._containers[name]
+
+    async def ping(self) -> None:
+        """Return if the file can be read; raise Unavailable if not."""
+        _execute(self._db, "SELECT lsn FROM containers LIMIT 1", {})
+
+    async def close(self) -> None:
+        """Finish the queued commits and close the file. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            await self._writer.close()
+            self._db.close()
+
+    def look_abroad(self) -> None:
+        """Notify all waiters if another connection has committed since the last look."""
+        ((version,),) = _execute(self._db, "PRAGMA data_version", {})
+        if version != self._data_version:
+            self._data_version = version
+            for container in self._containers.values():
+                container.signal.notify()
+
+    def _committed(self, containers: set[str]) -> None:
+        for name in containers:
+            self._containers[name].signal.notify()
+
+
+class SQLiteContainer:
+    """One container of a SQLite store; see `store.port.Container` for its promises."""
+
+    def __init__(
+        self,
+        store: SQLiteStore,
+        reader: sqlite3.Connection,
+        writer: Writer,
+        spec: ContainerSpec,
+        store_id: str,
+        ranges: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.spec = spec
+        self.signal = Signal()
+        self._store = store
+        self._db = reader
+        self._writer = writer
+        self._store_id = store_id
+        self._ranges = ranges
+        self._clock = clock
+        key = "partition = :partition AND id = :id"
+        self._select = f"SELECT {sql.COLUMNS} FROM {sql.table(spec.name)} WHERE {key} AND {sql.ALIVE}"
+
+    async def read(self, partition: str, id: str) -> Document | None:
+        """The document as it is now, or None."""
+        rows = _execute(self._db, self._select, {"partition": partition, "id": id, "now": self._clock()})
+        return _document(*rows[0]) if rows else None
+
+    async def query(self, query: Query) -> Page:
+        """The page that `query` asks for."""
+        statement, values = sql.compile_query(self.spec, query, self._clock())
+        rows = _execute(self._db, statement, values)
+        return Page([_document(*row) for row in rows[: query.limit]], more=len(rows) > query.limit)
+
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+        """Apply all `writes` or none; see the port. Returns after the transaction is durable."""
+        if not 1 <= len(writes) <= MAX_WRITES:
+            raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(writes)}")
+        if len({write.id for write in writes}) < len(writes):
+            raise ValueError("a commit names each document once")
+        for text in (partition, *(write.id for write in writes)):
+            text.encode()  # what is not Unicode raises here, not on the writer's thread
+        encoded = [Encoded.of(write, msgspec.json.encode) for write in writes]
+        if sum(len(write.body or b"") for write in encoded) > MAX_COMMIT_BYTES:
+            raise TooLarge(f"a commit holds at most {MAX_COMMIT_BYTES} bytes of JSON")
+        done: asyncio.Future[list[str | None]] = asyncio.get_running_loop().create_future()
+        return await self._writer.commit(Job(self.spec.name, partition, encoded, done))
+
+    async def feed_ranges(self) -> list[FeedRange]:
+        """The ranges that together are the container."""
+        return [FeedRange(str(number)) for number in range(self._ranges)]
+
+    async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
+        """What changed in `scope` behind `after`; see the port."""
+        if after is Start.NOW:
+            return Changes(self._cursor(self._last()))
+        lsn = 0 if isinstance(after, Start) else self._lsn(after)
+        column, key = ("partition", scope.key) if isinstance(scope, Partition) else ("range", int(scope.id))
+        values = {"scope": key, "after": lsn, "limit": limit, "now": self._clock()}
+        rows = _execute(self._db, sql.select_changes(self.spec.name, column), values)
+        if not rows and lsn > self._last():
+            raise CursorInvalid(f"the cursor is ahead of container {self.spec.name!r}: was an older file restored?")
+        return Changes(self._cursor(rows[-1][2] if rows else lsn), [_document(*row) for row in rows])
+
+    async def wait_for_changes(self, seen: int, timeout: float) -> int:
+        """Wait for a commit here or in another process; see the port."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            self._store.look_abroad()
+            count = await self.signal.wait(seen, min(POLL_S, max(0.0, deadline - loop.time())))
+            if count != seen or loop.time() >= deadline:
+                return count
+
+    def _last(self) -> int:
+        ((lsn,),) = _execute(self._db, "SELECT lsn FROM containers WHERE name = :name", {"name": self.spec.name})
+        return int(lsn)
+
+    def _cursor(self, lsn: int) -> str:
+        return f"{self._store_id}.{self.spec.name}.{lsn}"
+
+    def _lsn(self, cursor: str) -> int:
+        store_id, _, rest = cursor.partition(".")
+        name, _, lsn = rest.partition(".")
+        if (store_id, name) != (self._store_id, self.spec.name) or not _NUMBER.fullmatch(lsn):
+            raise CursorInvalid(f"the cursor is not one of container {self.spec.name!r} in this store")
+        return int(lsn)
+
+
+def _document(partition: str, id: str, lsn: int, body: bytes) -> Document:
+    return Document(partition, id, str(lsn), body)
+
+
+def _execute(db: sqlite3.Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    try:
+        return db.execute(statement, values).fetchall()
+    except sqlite3.Error as error:
+        raise Unavailable(f"the store cannot read: {error}") from error
+
+
+# ---------------------------------------------------------------------------------------------------- opening
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    try:
+        if path != ":memory:":
+            Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+        # The writer's connection is used on its thread only, but opened and closed on the loop's.
+        return sqlite3.connect(
+            path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+    except OSError as error:
+        raise StoreUnusable(f"the data folder {str(Path(path).parent)!r} cannot be made: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreUnusable(f"{path!r} cannot name a file: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreUnusable(_explain(path, error)) from error
+
+
+def _prepare(db: sqlite3.Connection, path: str, specs: Iterable[ContainerSpec], ranges: int) -> tuple[str, int]:
+    """Check that the file is ours, or new, before anything is written; make what is missing."""
+    _check_identity(db, path)
+    _use_wal(db)
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+        db.execute("CREATE TABLE IF NOT EXISTS store (id TEXT NOT NULL, ranges INTEGER NOT NULL) STRICT")
+        db.execute("CREATE TABLE IF NOT EXISTS containers (name TEXT PRIMARY KEY, lsn INTEGER NOT NULL) STRICT")
+        if not db.execute("SELECT 1 FROM store").fetchone():
+            db.execute("INSERT INTO store VALUES (?, ?)", (secrets.token_hex(8), ranges))
+        for spec in specs:
+            _prepare_container(db, spec)
+        store_id, ranges = db.execute("SELECT id, ranges FROM store").fetchone()
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return store_id, ranges
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite does not wait by itself for another process that is doing the same."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+def _check_identity(db: sqlite3.Connection, path: str) -> None:
+    db.execute("BEGIN")  # one snapshot, for another process may be making the store at this moment
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("COMMIT")
+    if application != APPLICATION_ID and (application or tables):
+        raise StoreUnusable(f"{path!r} is a SQLite file of another program; nothing in it was changed")
+    if application == APPLICATION_ID and version != FORMAT:
+        raise StoreUnusable(f"{path!r} has format {version}, this program knows format {FORMAT}")
+
+
+def _prepare_container(db: sqlite3.Connection, spec: ContainerSpec) -> None:
+    for statement in sql.create_table(spec):
+        db.execute(statement)
+    db.execute("INSERT OR IGNORE INTO containers VALUES (?, 0)", (spec.name,))
+    wanted = dict(sql.create_index(spec, index) for index in spec.indexes)
+    existing = db.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND name GLOB 'query_*'",
+        (sql.table(spec.name),),
+    ).fetchall()
+    for (name,) in existing:
+        if name not in wanted:
+            db.execute(f'DROP INDEX "{name}"')
+    for statement in wanted.values():
+        db.execute(statement)
+
+
+def _explain(path: str, error: sqlite3.Error) -> str:
+    match error.sqlite_errorcode & 0xFF:
+        case sqlite3.SQLITE_NOTADB:
+            return f"{path!r} is not a SQLite database; nothing in it was changed"
+        case sqlite3.SQLITE_CORRUPT:
+            return f"{path!r} is damaged: {error}. Restore it from a backup, or move it away to begin anew"
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return f"{path!r} cannot be opened: is it a folder, or is the folder not writable?"
+        case sqlite3.SQLITE_READONLY:
+            return f"{path!r} is read-only"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"{path!r} is locked by another program"
+        case _:
+            return f"{path!r} cannot be used: {error}"
