@@ -1,0 +1,141 @@
+"""The live view: what the projector writes, handed to whoever watches it, in this process.
+
+Every gateway process follows the read containers' feeds from now on: no broker. A watcher holds the latest version
+of each document, not a queue, so its memory is bounded by the documents it watches and a slow one gets fewer, newer
+ones. Watch first, then read, then pass on only what is newer: nothing falls between.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from store import Container, Document, FeedRange, Start, Store
+
+
+class Versioned(Protocol):
+    """A read document; its version never goes down."""
+
+    @property
+    def version(self) -> int: ...
+
+
+V = TypeVar("V", bound=Versioned)
+
+IDLE_S = 5.0
+PAGE = 200
+
+Topic = tuple[str, str | None, str | None]
+"""Container, partition (None: all), document id (None: all)."""
+
+
+class Watch:
+    """The latest version of each watched document that has changed since the watcher last looked."""
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[str, str], Document] = {}
+        self._changed = asyncio.Event()
+
+    def offer(self, document: Document) -> None:
+        """Take note of a version; it takes the place of an older one that nobody has looked at."""
+        key = (document.partition, document.id)
+        self._pending.pop(key, None)
+        self._pending[key] = document
+        self._changed.set()
+
+    async def next(self) -> list[Document]:
+        """Wait for changes, and take them all."""
+        await self._changed.wait()
+        self._changed.clear()
+        documents = list(self._pending.values())
+        self._pending.clear()
+        return documents
+
+
+class Live:
+    """Follows the feeds of some containers and offers each change to its watchers.
+
+    `start` notes where the feeds stand; from then on nothing is missed. `loops` are the endless tasks that follow
+    them: whoever runs the process supervises them, and a loop that is run again continues where it stood.
+    """
+
+    def __init__(self, store: Store, containers: Sequence[str]) -> None:
+        self._store = store
+        self._containers = containers
+        self._watches: dict[Topic, set[Watch]] = {}
+        self._cursors: dict[tuple[str, FeedRange], str] = {}
+
+    async def start(self) -> None:
+        """Note where the feeds stand now."""
+        for name in self._containers:
+            container = self._store.container(name)
+            for range_ in await container.feed_ranges():
+                self._cursors[name, range_] = (await container.changes(range_, Start.NOW)).cursor
+
+    def loops(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """A name and an endless coroutine function for each feed range; call `start` first."""
+        for name, range_ in self._cursors:
+            yield f"live {name}/{range_.id}", partial(self._follow, name, range_)
+
+    def position(self, container: str) -> str:
+        """How far the feeds of a container have been handed out, as an opaque cursor."""
+        cursors = {range_.id: cursor for (name, range_), cursor in self._cursors.items() if name == container}
+        return base64.urlsafe_b64encode(msgspec.json.encode(cursors)).rstrip(b"=").decode()
+
+    @contextmanager
+    def watch(self, container: str, partition: str | None = None, id: str | None = None) -> Iterator[Watch]:
+        """Watch a document, a partition, or all of a container while in the context."""
+        topic = (container, partition, id)
+        watch = Watch()
+        self._watches.setdefault(topic, set()).add(watch)
+        try:
+            yield watch
+        finally:
+            watches = self._watches[topic]
+            watches.remove(watch)
+            if not watches:
+                del self._watches[topic]
+
+    @property
+    def watchers(self) -> int:
+        """How many watches there are."""
+        return sum(map(len, self._watches.values()))
+
+    async def _follow(self, name: str, range_: FeedRange) -> None:
+        container: Container = self._store.container(name)
+        seen = 0
+        while True:
+            changes = await container.changes(range_, self._cursors[name, range_], PAGE)
+            for document in changes.documents:
+                self._hand_out(name, document)
+            self._cursors[name, range_] = changes.cursor
+            if not changes.documents:
+                seen = await container.wait_for_changes(seen, IDLE_S)
+
+    def _hand_out(self, name: str, document: Document) -> None:
+        partition, id = document.partition, document.id
+        for topic in ((name, partition, id), (name, partition, None), (name, None, None)):
+            for watch in self._watches.get(topic, ()):
+                watch.offer(document)
+
+
+async def versions(
+    store: Store, live: Live, container: str, partition: str, id: str, view: type[V], since: int = 0
+) -> AsyncGenerator[V, None]:
+    """The document as `view` now, if it is newer than version `since`; then each newer version as it comes.
+
+    Waits for a document that does not exist yet.
+    """
+    with live.watch(container, partition, id) as watch:
+        document = await store.container(container).read(partition, id)
+        documents = [document] if document else []
+        while True:
+            for newer in (document.decode(view) for document in documents):
+                if newer.version > since:
+                    since = newer.version
+                    yield newer
+            documents = await watch.next()

@@ -1,0 +1,321 @@
+"""The live view: the latest of what changed, to whoever watches; nothing lost, nothing backwards, nothing left over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projector.leases import Timing
+from projector.orders import PROJECTIONS
+from projector.worker import Worker
+from read_model.live import Live, Watch, versions
+from read_model.orders import CUSTOMER_VIEWS, OrderView
+from store import Changes, Container, Document, Scope, Start, Store, Unavailable
+from tests.projector.delegates import Through, With
+from tests.projector.world import PATIENCE_S, World, open_world, order_id, running, until
+from tests.read_model.shelf import Stream, an_order, handed_out, living, put
+from write_model import orders
+
+A = order_id("ada")
+
+
+def views(store: Store, live: Live, since: int = 0) -> Stream[OrderView]:
+    return Stream(versions(store, live, CUSTOMER_VIEWS.name, "ada", A, OrderView, since))
+
+
+def container(store: Store) -> Container:
+    return store.container(CUSTOMER_VIEWS.name)
+
+
+def version_of(documents: list[Document]) -> list[tuple[str, int]]:
+    return [(document.id, document.decode(OrderView).version) for document in documents]
+
+
+async def taken(watch: Watch) -> list[Document]:
+    async with asyncio.timeout(PATIENCE_S):
+        return await watch.next()
+
+
+class EachPageTwice(Through):
+    """A feed that gives each page twice, and every document of it too, as at-least-once delivery may."""
+
+    def __init__(self, inner: Container) -> None:
+        super().__init__(inner)
+        self._given: set[tuple[Scope, str | Start]] = set()
+
+    async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
+        page = await self.inner.changes(scope, after, limit)
+        twice = [document for document in page.documents for _ in range(2)]
+        if page.documents and isinstance(after, str) and (scope, after) not in self._given:
+            self._given.add((scope, after))
+            return Changes(after, twice)
+        return Changes(page.cursor, twice)
+
+
+class Meanwhile(Through):
+    """A container where things happen just before and just after a document is read."""
+
+    def __init__(self, inner: Container, before: Callable[[], Awaitable[None]], after: Callable[[], Awaitable[None]]):
+        super().__init__(inner)
+        self._before, self._after = before, after
+
+    async def read(self, partition: str, id: str) -> Document | None:
+        await self._before()
+        document = await super().read(partition, id)
+        await self._after()
+        return document
+
+
+# ------------------------------------------------------------------------------------------- a watch
+
+
+def offered(*orders: OrderView) -> Watch:
+    watch = Watch()
+    for number, order in enumerate(orders):
+        watch.offer(Document(order.customer_id, order.id, str(number), {"id": order.id, "version": order.version}))
+    return watch
+
+
+async def test_a_slow_watcher_gets_the_latest_of_each_document() -> None:
+    watch = offered(*(an_order(n, version=v) for v in range(1, 100) for n in (1, 2, 3)))
+    bodies = [document.body for document in await taken(watch)]
+    assert bodies == [{"id": order_id("ada", n), "version": 99} for n in (1, 2, 3)]
+
+
+async def test_documents_of_one_id_in_two_partitions_are_two() -> None:
+    watch = Watch()
+    for partition in ("tea", "pot"):
+        watch.offer(Document(partition, "sale:1", "1", {}))
+    assert [document.partition for document in await taken(watch)] == ["tea", "pot"]
+
+
+async def test_what_was_taken_is_not_given_again() -> None:
+    watch = offered(an_order(1))
+    await taken(watch)
+    waiting = asyncio.ensure_future(watch.next())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    watch.offer(Document("ada", "another", "2", {}))
+    assert [document.id for document in await waiting] == ["another"]
+
+
+# ------------------------------------------------------------------------------------------- the live view
+
+
+@pytest.mark.parametrize(
+    ("partition", "id", "expected"),
+    [
+        (None, None, {order_id("ada", 1), order_id("ada", 2), order_id("bob", 1)}),
+        ("ada", None, {order_id("ada", 1), order_id("ada", 2)}),
+        ("ada", order_id("ada", 2), {order_id("ada", 2)}),
+    ],
+)
+async def test_a_watch_sees_what_it_watches(
+    world: World, partition: str | None, id: str | None, expected: set[str]
+) -> None:
+    async with living(world.store) as live:
+        with live.watch(CUSTOMER_VIEWS.name, partition, id) as watch:
+            await put(world.store, an_order(1), an_order(1, "bob"), an_order(2))
+            seen: set[str] = set()
+            while seen != expected:
+                seen |= {document.id for document in await taken(watch)}
+                assert seen <= expected
+
+
+async def test_what_happened_before_the_start_is_not_handed_out(world: World) -> None:
+    await put(world.store, an_order(1))
+    async with living(world.store) as live:
+        with live.watch(CUSTOMER_VIEWS.name, "ada") as watch:
+            await put(world.store, an_order(2))
+            assert version_of(await taken(watch)) == [(order_id("ada", 2), 1)]
+
+
+async def test_what_happens_between_start_and_the_first_loop_is_handed_out(world: World) -> None:
+    live = Live(world.store, [CUSTOMER_VIEWS.name])
+    await live.start()
+    await put(world.store, an_order(1))
+    with live.watch(CUSTOMER_VIEWS.name) as watch:
+        async with running(*[loop for _, loop in live.loops()]):
+            assert version_of(await taken(watch)) == [(A, 1)]
+
+
+async def test_watchers_are_counted_while_they_watch(world: World) -> None:
+    live = Live(world.store, [CUSTOMER_VIEWS.name])
+    with live.watch(CUSTOMER_VIEWS.name, "ada"), live.watch(CUSTOMER_VIEWS.name, "ada"):
+        with live.watch(CUSTOMER_VIEWS.name):
+            assert live.watchers == 3
+        assert live.watchers == 2
+    assert live.watchers == 0
+
+
+async def test_the_position_moves_with_what_was_handed_out(world: World) -> None:
+    async with living(world.store) as live:
+        before = live.position(CUSTOMER_VIEWS.name)
+        await put(world.store, an_order(1))
+        await until(lambda: live.position(CUSTOMER_VIEWS.name) != before)
+
+
+async def test_a_loop_is_named_after_container_and_range(world: World) -> None:
+    live = Live(world.store, [CUSTOMER_VIEWS.name])
+    await live.start()
+    assert [name for name, _ in live.loops()] == [f"live customer_views/{n}" for n in range(4)]
+
+
+async def test_a_loop_that_is_run_again_continues_where_it_stood(world: World) -> None:
+    live = Live(world.store, [CUSTOMER_VIEWS.name])
+    await live.start()
+    loops = [loop for _, loop in live.loops()]
+    with live.watch(CUSTOMER_VIEWS.name) as watch:
+        async with running(*loops):
+            await put(world.store, an_order(1))
+            await taken(watch)
+        await put(world.store, an_order(2))
+        async with running(*loops):
+            assert version_of(await taken(watch)) == [(order_id("ada", 2), 1)]
+
+
+async def test_a_loop_that_failed_while_the_store_was_away_loses_nothing() -> None:
+    class Away(Through):
+        away = True
+
+        async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
+            if self.away and after is not Start.NOW:
+                raise Unavailable("for a while")
+            return await super().changes(scope, after, limit)
+
+    async with open_world(ranges=1) as world:
+        feed = Away(container(world.store))
+        live = Live(With(world.store, feed), [CUSTOMER_VIEWS.name])
+        await live.start()
+        ((_, loop),) = live.loops()
+        with live.watch(CUSTOMER_VIEWS.name) as watch:
+            await put(world.store, an_order(1))
+            with pytest.raises(Unavailable):
+                await asyncio.wait_for(loop(), PATIENCE_S)
+            feed.away = False
+            async with running(loop):
+                assert version_of(await taken(watch)) == [(A, 1)]
+
+
+async def test_changes_by_another_process_reach_the_watcher(file_world: World, path: str) -> None:
+    async with open_world(path) as other, living(file_world.store) as live:
+        with live.watch(CUSTOMER_VIEWS.name, "ada", A) as watch:
+            await put(other.store, an_order(1, version=7))
+            assert version_of(await taken(watch)) == [(A, 7)]
+
+
+# ------------------------------------------------------------------------------------------- versions of a document
+
+
+async def test_a_stream_begins_with_the_document_as_it_is_and_goes_on_with_newer_ones(world: World) -> None:
+    await put(world.store, an_order(version=3))
+    async with living(world.store) as live, views(world.store, live) as stream:
+        assert (await anext(stream)).version == 3
+        await put(world.store, an_order(version=4))
+        assert (await anext(stream)).version == 4
+
+
+@pytest.mark.parametrize(("since", "first"), [(2, 3), (3, 4), (9, 10)])
+async def test_a_stream_gives_only_what_is_newer_than_what_is_known(world: World, since: int, first: int) -> None:
+    await put(world.store, an_order(version=3))
+    async with living(world.store) as live, views(world.store, live, since) as stream:
+        coming = asyncio.ensure_future(anext(stream))
+        await until(lambda: live.watchers)
+        for version in range(4, first + 1):
+            await put(world.store, an_order(version=version))
+        assert (await coming).version == first
+
+
+async def test_a_stream_waits_for_a_document_that_does_not_exist_yet(world: World) -> None:
+    async with living(world.store) as live, views(world.store, live) as stream:
+        coming = asyncio.ensure_future(anext(stream))
+        await until(lambda: live.watchers)
+        await put(world.store, an_order(version=1))
+        assert (await coming).version == 1
+
+
+async def test_a_version_that_comes_again_or_late_is_not_given(world: World) -> None:
+    await put(world.store, an_order(version=3))
+    async with living(world.store) as live, views(world.store, live) as stream:
+        assert (await anext(stream)).version == 3
+        coming = asyncio.ensure_future(anext(stream))
+        for version in (3, 2, 4):
+            await handed_out(world.store, live, an_order(version=version))
+        assert (await coming).version == 4
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2), st.booleans())
+async def test_nothing_falls_between_the_snapshot_and_the_stream(
+    existing: int, before: int, after: int, at_once: bool
+) -> None:
+    async with open_world() as world, living(world.store) as live:
+        version = 0
+
+        async def write(times: int) -> None:
+            nonlocal version
+            for _ in range(times):
+                version += 1
+                if at_once:
+                    await handed_out(world.store, live, an_order(version=version))
+                else:
+                    await put(world.store, an_order(version=version))
+
+        await write(existing)
+        store = With(world.store, Meanwhile(container(world.store), lambda: write(before), lambda: write(after)))
+        async with views(store, live) as stream:
+            seen = [] if existing + before + after else [0]
+            while not seen or seen[-1] < existing + before + after:
+                seen.append((await anext(stream)).version)
+            assert seen == sorted(set(seen))
+            await write(1)
+            assert (await anext(stream)).version == version
+
+
+async def test_versions_rise_and_end_at_the_latest_while_commands_race_and_the_feed_repeats_itself(
+    file_world: World,
+) -> None:
+    store = With(file_world.store, EachPageTwice(container(file_world.store)))
+    worker = Worker(file_world.store, PROJECTIONS, Timing(acquire_s=0.01))
+    await worker.start()
+    await file_world.give(orders.create, A)
+
+    async def customer(number: int) -> None:
+        for city in range(15):
+            address = orders.Address("Ada", "Street", f"{number}-{city}", "1", "DE")
+            await file_world.give(orders.set_shipping_address, A, address=address)
+
+    async def reader(live: Live, since: int) -> list[int]:
+        async with views(store, live, since) as stream:
+            seen = [(await anext(stream)).version]
+            while seen[-1] < 31:
+                seen.append((await anext(stream)).version)
+            return seen
+
+    async with living(store) as live, running(*[loop for _, loop in worker.loops()]):
+        readers = [asyncio.create_task(reader(live, since)) for since in (0, 1, 20)]
+        await asyncio.gather(customer(1), customer(2))
+        for seen in await asyncio.gather(*readers):
+            assert seen == sorted(set(seen))
+            assert seen[-1] == 31
+
+
+async def test_a_closed_stream_no_longer_watches(world: World) -> None:
+    await put(world.store, an_order())
+    async with living(world.store) as live:
+        async with views(world.store, live) as stream:
+            await anext(stream)
+            assert live.watchers == 1
+        assert live.watchers == 0
+
+
+async def test_a_stream_whose_task_is_cancelled_no_longer_watches(world: World) -> None:
+    async with living(world.store) as live:
+        stream = views(world.store, live)
+        waiting = asyncio.create_task(stream.inner.__anext__())
+        await until(lambda: live.watchers == 1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert live.watchers == 0
