@@ -1,0 +1,53 @@
+"""Errors on their way out: expected ones with a code, unexpected ones masked by an id that the log has."""
+
+import logging
+from secrets import token_hex
+
+from graphql import GraphQLError, ValueNode
+from strawberry.extensions import MaskErrors
+
+from read_model.questions import Unanswered
+from store import StoreError, Throttled
+from write_model.refusals import Contended
+
+log = logging.getLogger(__name__)
+
+
+class CodedErrors(MaskErrors):
+    """Gives each error a `code` in its extensions, and nothing away that is not the caller's business."""
+
+    def __init__(self) -> None:
+        super().__init__(should_mask_error=lambda error: error.original_error is not None)
+
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        """The error as the client may see it."""
+        message, extensions = told(error)
+        return GraphQLError(
+            message,
+            nodes=error.nodes,
+            source=error.source,
+            positions=error.positions,
+            path=error.path,
+            extensions=extensions,
+        )
+
+
+def told(error: GraphQLError) -> tuple[str, dict[str, object]]:
+    """What a client is told of an error that came from a resolver: the message, and the extensions with its code."""
+    match error.original_error:
+        case Unanswered(code=code, message=message):
+            return message, {"code": code}
+        case GraphQLError():
+            return error.message, {"code": "BAD_INPUT"}
+        case Contended() | Throttled():
+            return "The order is busy; try again.", {"code": "BUSY"}
+        case StoreError() as failure:
+            log.error("the store failed a request: %s", failure, exc_info=failure)
+            return "The store cannot answer at the moment; try again.", {"code": "UNAVAILABLE"}
+        case ValueError() if error.nodes and all(isinstance(node, ValueNode) for node in error.nodes):
+            # graphql-core reads an integer of any length in a document before it looks whether it is one of ours.
+            return "A number in the document is too long to be read.", {"code": "BAD_INPUT"}
+        case unexpected:
+            id = token_hex(8)
+            log.error("unexpected error %s: %s", id, unexpected, exc_info=unexpected)
+            return f"Unexpected error {id}.", {"code": "INTERNAL", "id": id}

@@ -1,0 +1,33 @@
+"""Global IDs: `order:<customerId>:<uuid>`, `customer:<customerId>`, `product:<sku>`."""
+
+import re
+
+from read_model.questions import BadQuestion
+
+KEY = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
+"""A customer id or a sku."""
+ORDER_ID = re.compile(rf"order:({KEY.pattern}):[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}", re.ASCII)
+"""An order's ID; its group is the customer id."""
+NODE_ID = re.compile(rf"{ORDER_ID.pattern}|(?:customer|product):{KEY.pattern}", re.ASCII)
+
+
+def node_kind(id: str) -> str:
+    """The first part of a global ID: "order", "customer" or "product". Raises BadQuestion for anything else."""
+    if not NODE_ID.fullmatch(id):
+        raise BadQuestion("BAD_ID", "an ID reads order:<customerId>:<uuid>, customer:<customerId> or product:<sku>")
+    return id.partition(":")[0]
+
+
+def order_id(id: str) -> str:
+    """An order's ID as it is. Raises BadQuestion for anything else."""
+    if not ORDER_ID.fullmatch(id):
+        raise BadQuestion("BAD_ID", "an order's ID reads order:<customerId>:<uuid>")
+    return id
+
+
+def key(value: str, name: str) -> str:
+    """A customer id or sku; a global ID of a customer or product serves as well. Raises BadQuestion."""
+    bare = value.partition(":")[2] if value.startswith(("customer:", "product:")) else value
+    if not KEY.fullmatch(bare):
+        raise BadQuestion("BAD_ID", f"`{name}` must be 1 to 64 letters, digits or any of . _ @ -")
+    return bare

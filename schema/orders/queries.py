@@ -1,0 +1,138 @@
+"""The questions that the API answers, each from a function of the read model."""
+
+from typing import Annotated
+
+import strawberry
+from strawberry.types import Info
+
+from read_model import orders as read
+from read_model.consistency import Consistency, wait_for
+from read_model.paging import Window
+from schema import ids
+from schema.context import Reading, given
+from schema.nodes import Connection, Node, connection
+from schema.orders.inputs import (
+    BY_CREATION,
+    ConsistencyInput,
+    OnTimeout,
+    OrderFilter,
+    OrderSort,
+    order_filter,
+    order_sort,
+)
+from schema.orders.types import (
+    AfterArgument,
+    BeforeArgument,
+    CustomerOrderSummary,
+    FirstArgument,
+    LastArgument,
+    Order,
+    ProductSales,
+)
+
+ConsistencyArgument = Annotated[
+    ConsistencyInput | None, strawberry.argument(description="Which writes the answer must show.")
+]
+CustomerIdArgument = Annotated[strawberry.ID, strawberry.argument(description="The customer.")]
+FilterArgument = Annotated[OrderFilter | None, strawberry.argument(description="Which orders; all by default.")]
+OrderByArgument = Annotated[
+    OrderSort | None, strawberry.argument(description="In which order; newest first by default.")
+]
+Asked = Info[Reading, None]
+
+
+@strawberry.type
+class OrderQueries:
+    @strawberry.field(graphql_type=Node | None, description="The object with that ID, or null.")
+    async def node(
+        self, info: Asked, id: Annotated[strawberry.ID, strawberry.argument(description="Any ID that the API gave.")]
+    ) -> read.OrderView | read.CustomerOrderSummary | read.ProductSales | None:
+        store = info.context.store
+        match ids.node_kind(id):
+            case "order":
+                return await read.order(store, id)
+            case "customer":
+                return await read.customer_order_summary(store, ids.key(id, "id"))
+            case _:
+                return await read.product_sales(store, ids.key(id, "id"))
+
+    @strawberry.field(graphql_type=Order | None, description="The order with that ID, or null.")
+    async def order(
+        self,
+        info: Asked,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The order's ID.")],
+        consistency: ConsistencyArgument = strawberry.UNSET,
+    ) -> read.OrderView | None:
+        order_id = ids.order_id(id)
+        await _wait(info, consistency)
+        return await read.order(info.context.store, order_id)
+
+    @strawberry.field(graphql_type=Connection[Order], description="A customer's orders.")
+    async def customer_orders(
+        self,
+        info: Asked,
+        customer_id: CustomerIdArgument,
+        filter: FilterArgument = strawberry.UNSET,
+        order_by: OrderByArgument = BY_CREATION,
+        first: FirstArgument = 50,
+        after: AfterArgument = strawberry.UNSET,
+        last: LastArgument = strawberry.UNSET,
+        before: BeforeArgument = strawberry.UNSET,
+        consistency: ConsistencyArgument = strawberry.UNSET,
+    ) -> Connection[read.OrderView]:
+        customer = ids.key(customer_id, "customerId")
+        window = Window.of(given(first), given(after), given(last), given(before))
+        await _wait(info, consistency)
+        return connection(
+            await read.orders(
+                info.context.store, customer, order_filter(given(filter)), order_sort(given(order_by)), window
+            )
+        )
+
+    @strawberry.field(
+        graphql_type=CustomerOrderSummary | None, description="A customer's orders in sum; null without any."
+    )
+    async def customer_order_summary(
+        self, info: Asked, customer_id: CustomerIdArgument, consistency: ConsistencyArgument = strawberry.UNSET
+    ) -> read.CustomerOrderSummary | None:
+        customer = ids.key(customer_id, "customerId")
+        await _wait(info, consistency)
+        return await read.customer_order_summary(info.context.store, customer)
+
+    @strawberry.field(graphql_type=ProductSales | None, description="What was sold of a product; null if it never was.")
+    async def product_sales(
+        self,
+        info: Asked,
+        sku: Annotated[str, strawberry.argument(description="The product.")],
+        consistency: ConsistencyArgument = strawberry.UNSET,
+    ) -> read.ProductSales | None:
+        product = ids.key(sku, "sku")
+        await _wait(info, consistency, product)
+        return await read.product_sales(info.context.store, product)
+
+    @strawberry.field(graphql_type=Connection[Order], description="Staff: every customer's orders.")
+    async def orders(
+        self,
+        info: Asked,
+        filter: FilterArgument = strawberry.UNSET,
+        order_by: OrderByArgument = BY_CREATION,
+        first: FirstArgument = 50,
+        after: AfterArgument = strawberry.UNSET,
+    ) -> Connection[read.OrderView]:
+        window = Window.of(given(first), given(after))
+        return connection(
+            await read.orders(
+                info.context.store, None, order_filter(given(filter)), order_sort(given(order_by)), window
+            )
+        )
+
+
+async def _wait(info: Asked, consistency: ConsistencyInput | None, sku: str | None = None) -> None:
+    if wanted := given(consistency):
+        wait_ms = given(wanted.wait_ms)
+        consistency_ = Consistency(
+            after=list(wanted.after),
+            wait_ms=1000 if wait_ms is None else wait_ms,
+            insist=given(wanted.on_timeout) is OnTimeout.ERROR,
+        )
+        await wait_for(info.context.store, info.context.live, consistency_, sku)

@@ -1,0 +1,113 @@
+"""What can be followed: where things stand, then every newer version as the projector writes it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+import strawberry
+from strawberry.types import Info
+
+from read_model import orders as read
+from read_model.paging import MAX_PAGE_SIZE
+from read_model.questions import BadQuestion
+from schema import ids
+from schema.context import Reading, given
+from schema.orders.inputs import order_filter
+from schema.orders.queries import CustomerIdArgument, FilterArgument
+from schema.orders.types import CustomerOrderSummary, Order, ProductSales, shows
+
+strawberry.enum(
+    read.FrameKind,
+    description="SNAPSHOT: where things stand. CHANGES: newer versions, the latest of each order. "
+    "RESET: continuity was lost; a SNAPSHOT follows.",
+)
+CursorArgument = Annotated[str | None, strawberry.argument(description="The cursor of the last frame seen.")]
+Asked = Info[Reading, None]
+
+
+@strawberry.type(description="A step of a list of orders.")
+class OrdersFrame:
+    kind: read.FrameKind = strawberry.field(description="What it means to the list.")
+    orders: list[Order] = strawberry.field(description="The orders as they are now.")
+    cursor: str = strawberry.field(description="How far the list goes with it.")
+
+    is_type_of = shows(read.OrdersFrame)
+
+
+@strawberry.type
+class OrderSubscriptions:
+    @strawberry.subscription(
+        graphql_type=Order,
+        description="The order now (unless `sinceVersion` already is the latest), then every newer version. "
+        "An order that does not exist yet is waited for.",
+    )
+    async def order_updated(
+        self,
+        info: Asked,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The order's ID.")],
+        since_version: Annotated[
+            int | None, strawberry.argument(description="The version that the client has already.")
+        ] = strawberry.UNSET,
+    ) -> AsyncGenerator[read.OrderView, None]:
+        order_id = ids.order_id(id)
+        since = given(since_version) or 0
+        async with aclosing(read.order_updates(info.context.store, info.context.live, order_id, since)) as updates:
+            async for order in updates:
+                yield order
+
+    @strawberry.subscription(
+        graphql_type=OrdersFrame,
+        description="A customer's orders: the newest `snapshot` of them first, then changes.",
+    )
+    async def customer_orders_updated(
+        self,
+        info: Asked,
+        customer_id: CustomerIdArgument,
+        snapshot: Annotated[
+            int | None, strawberry.argument(description="How many orders to begin with: 0 to 100.")
+        ] = 50,
+        after: CursorArgument = strawberry.UNSET,
+    ) -> AsyncGenerator[read.OrdersFrame, None]:
+        customer = ids.key(customer_id, "customerId")
+        size = 50 if snapshot is None else snapshot
+        if not 0 <= size <= MAX_PAGE_SIZE:
+            raise BadQuestion("BAD_PAGE", f"`snapshot` must be 0 to {MAX_PAGE_SIZE}")
+        reading = info.context
+        updates = read.order_frames(reading.store, reading.live, customer, snapshot=size, after=given(after))
+        async with aclosing(updates):
+            async for frame in updates:
+                yield frame
+
+    @strawberry.subscription(
+        graphql_type=CustomerOrderSummary, description="A customer's orders in sum, now and after each change."
+    )
+    async def customer_order_summary_updated(
+        self, info: Asked, customer_id: CustomerIdArgument
+    ) -> AsyncGenerator[read.CustomerOrderSummary, None]:
+        customer = ids.key(customer_id, "customerId")
+        async with aclosing(read.summary_updates(info.context.store, info.context.live, customer)) as updates:
+            async for summary in updates:
+                yield summary
+
+    @strawberry.subscription(graphql_type=ProductSales, description="A product's sales, now and after each change.")
+    async def product_sales_updated(
+        self, info: Asked, sku: Annotated[str, strawberry.argument(description="The product.")]
+    ) -> AsyncGenerator[read.ProductSales, None]:
+        product = ids.key(sku, "sku")
+        async with aclosing(read.sales_updates(info.context.store, info.context.live, product)) as updates:
+            async for sales in updates:
+                yield sales
+
+    @strawberry.subscription(
+        graphql_type=OrdersFrame,
+        description="Staff: everybody's orders. The newest 50 that pass the filter first, then changes; an order that "
+        "was sent and no longer passes is sent once more.",
+    )
+    async def orders_updated(
+        self, info: Asked, filter: FilterArgument = strawberry.UNSET, after: CursorArgument = strawberry.UNSET
+    ) -> AsyncGenerator[read.OrdersFrame, None]:
+        where = order_filter(given(filter))
+        updates = read.order_frames(info.context.store, info.context.live, None, where, after=given(after))
+        async with aclosing(updates):
+            async for frame in updates:
+                yield frame
