@@ -1,0 +1,100 @@
+"""The HTTP edge: GraphQL over HTTP and WebSocket, the playground, and what an orchestrator asks."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import strawberry
+from cross_web import HTTPException
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from gateway.settings import Settings, read_settings
+from gateway.wiring import Context, Gateway, running_gateway
+from schema.build import build_schema
+from store import StoreError
+
+GRAPHQL_PATH = "/graphql"
+
+
+class Endpoint(GraphQL[Context, None]):
+    """GraphQL over HTTP and graphql-transport-ws, through the reference executor."""
+
+    def __init__(self) -> None:
+        super().__init__(build_schema(), graphql_ide=None, subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL])
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
+        """The context of the running gateway, the same for every request."""
+        gateway: Gateway = request.app.state.gateway
+        return gateway.context
+
+    def parse_json(self, data: str | bytes) -> dict[str, Any]:
+        """A JSON object, or a 400: also for what is no UTF-8, nests too deep, or has numbers that are too long."""
+        try:
+            parsed = self.decode_json(data)
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(400, "The request is not JSON that can be read.") from error
+        if not isinstance(parsed, dict):
+            raise HTTPException(400, "The request must be a JSON object.")
+        return parsed
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The application; it opens the store when it is started, and closes it when it is stopped."""
+    settings = settings or read_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with running_gateway(settings) as gateway:
+            app.state.gateway = gateway
+            yield
+
+    endpoint = Endpoint()
+    routes = [
+        Route(GRAPHQL_PATH, endpoint, methods=None),
+        WebSocketRoute(GRAPHQL_PATH, endpoint),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+    ]
+    if settings.playground:
+        routes.append(Route("/", playground))
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def healthz(request: Request) -> Response:
+    """200 while the process does its work: its loops run, or will be run again."""
+    gateway: Gateway = request.app.state.gateway
+    alive = gateway.supervisor.alive
+    return JSONResponse({"status": "ok" if alive else "a loop has died"}, 200 if alive else 503)
+
+
+async def readyz(request: Request) -> Response:
+    """200 while requests can be served: the store answers, and no loop is failing."""
+    gateway: Gateway = request.app.state.gateway
+    problems = gateway.supervisor.failing
+    try:
+        await gateway.store.ping()
+    except StoreError as error:
+        problems["store"] = str(error)
+    return JSONResponse({"status": "not ready" if problems else "ok", "problems": problems}, 503 if problems else 200)
+
+
+async def playground(request: Request) -> Response:
+    """Strawberry's page with GraphiQL, pointed at the endpoint. It loads GraphiQL from the Internet."""
+    return HTMLResponse(PLAYGROUND)
+
+
+def _playground() -> str:
+    html = (Path(strawberry.__file__).parent / "static" / "graphiql.html").read_text()
+    own_url = 'window.location.href.split("?")[0]'
+    assert own_url in html, "strawberry's playground has changed"
+    return html.replace(own_url, f'new URL("{GRAPHQL_PATH}", window.location.href).href')
+
+
+PLAYGROUND = _playground()

@@ -1,0 +1,127 @@
+"""The command line. Each command says what it does, and what is wrong in a sentence rather than a traceback."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gateway.settings import BadSettings, Settings, read_settings
+from store import StoreError
+
+app = typer.Typer(
+    name="gateway",
+    help="CQRS on Azure Cosmos DB through GraphQL: commands, projections, queries and live updates.\n\n"
+    "Begin with [bold]gateway serve[/bold], and [bold]gateway demo[/bold] in another terminal. Settings are "
+    "environment variables (docs/settings.md); options given here go first.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+StoreOption = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="The store, as in sqlite:///data/gateway.db [STORE_URL].")
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on [HOST; 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one [PORT; 8000].")] = None,
+    store: StoreOption = None,
+    no_projector: Annotated[
+        bool, typer.Option("--no-projector", help="Leave projecting to `gateway project` processes.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes share the port and the store.")] = 1,
+) -> None:
+    """Serve GraphQL over HTTP and WebSocket, with a projector in the same process.
+
+    The playground is at /, GraphQL at /graphql, and /healthz and /readyz are for whoever runs it.
+    """
+    from gateway import serve as serving
+
+    settings = read_settings(store_url=store, host=host, port=port, projector=False if no_projector else None)
+    if workers > 1 and settings.store_url.endswith(":memory:"):
+        raise BadSettings("several workers cannot share a store in memory: give --store a file")
+    asyncio.run(_try_store(settings))
+    listener = serving.listen(settings.host, settings.port)
+    bound_host, bound_port = listener.getsockname()[:2]
+    err.print(
+        f"Serving [bold]http://{bound_host}:{bound_port}[/bold] from {escape(settings.store_url)}; Ctrl+C ends it."
+    )
+    serving.serve(settings, listener, workers)
+
+
+@app.command()
+def project(store: StoreOption = None) -> None:
+    """Project alone: follow the write model and keep the read model, until told to end.
+
+    Any number of these may run beside each other and beside `gateway serve`: they share the work by leases.
+    """
+    from gateway.wiring import project as run
+
+    settings = read_settings(store_url=store)
+    err.print(f"Projecting {escape(settings.store_url)}; Ctrl+C ends it.")
+    asyncio.run(_until_told(run(settings)))
+
+
+@app.command()
+def demo(
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many orders to make.")] = 500,
+    store: StoreOption = None,
+    seed: Annotated[int, typer.Option(help="Another number makes other orders.")] = 1,
+) -> None:
+    """Load customers, products and orders through the real command path, then say how to look at them."""
+    from gateway.demo import load
+
+    asyncio.run(load(read_settings(store_url=store), orders, seed))
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    from schema.build import build_schema
+
+    typer.echo(build_schema().as_str())
+
+
+@app.command()
+def check(store: StoreOption = None) -> None:
+    """Check that the settings make sense and the store can be reached; say what is wrong if not."""
+    settings = read_settings(store_url=store)
+    asyncio.run(_try_store(settings))
+    typer.echo(f"ok: the settings make sense, and {settings.store_url} is open for reading and writing")
+
+
+def main() -> None:
+    """The entry point: what people can mend is told in a sentence, with exit code 1."""
+    from gateway.serve import CannotListen
+
+    try:
+        app()
+    except (BadSettings, StoreError, CannotListen) as error:
+        err.print(f"[red]gateway:[/red] {escape(str(error))}")
+        sys.exit(1)
+
+
+async def _try_store(settings: Settings) -> None:
+    from gateway.wiring import open_configured_store
+
+    async with open_configured_store(settings) as store:
+        await store.ping()
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` until it ends or the process is told to end, by SIGTERM or SIGINT."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,41 @@
+"""The settings, all of them, read from the environment in this place only."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What can be set, each by the environment variable of its name in capitals; described in docs/settings.md."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    store_url: str = Field("sqlite:///data/gateway.db", description="The store: `sqlite:///` and the path of a file.")
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    projector: bool = Field(True, description="Whether `gateway serve` projects too, in the same process.")
+    playground: bool = Field(True, description="Whether the playground is served at `/`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at least.")
+    feed_ranges: int = Field(
+        4, ge=1, le=256, description="Feed ranges of a new SQLite store; an existing one keeps its own."
+    )
+    aggregate_cache: int = Field(10_000, ge=1, description="How many recently used orders a process remembers.")
+    lease_acquire_s: float = Field(1.0, gt=0, description="Seconds between looks at a lease that another worker has.")
+    lease_renew_s: float = Field(3.0, gt=0, description="Seconds between renewals of a lease.")
+    lease_expiry_s: float = Field(
+        12.0, gt=0, description="Seconds of silence after which a lease's owner counts as gone."
+    )
+
+
+class BadSettings(Exception):
+    """Settings that cannot be; the message has a line for each."""
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings from the environment, with `given` ones in front. Raises BadSettings."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}, not {fault['input']!r}" for fault in error.errors()]
+        raise BadSettings("\n".join(lines)) from error

@@ -1,0 +1,99 @@
+"""Puts the packages together: which containers there are, who projects, who is live. The one place that knows all."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.settings import Settings
+from gateway.supervisor import Loop, Supervisor
+from projector.leases import LEASES, Timing
+from projector.orders import PROJECTIONS
+from projector.worker import Worker
+from read_model.live import Live
+from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
+from schema.context import Reading
+from schema.orders.commands import Writing
+from schema.scalars import format_date_time
+from store import Store, open_store
+from write_model import orders
+from write_model.cache import AggregateCache
+from write_model.handler import Aggregates
+
+READ_CONTAINERS = (CUSTOMER_VIEWS, PRODUCT_VIEWS)
+CONTAINERS = (orders.CONTAINER, *READ_CONTAINERS, LEASES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(Reading, Writing):
+    """What every resolver is given."""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running gateway, without its HTTP edge."""
+
+    store: Store
+    context: Context
+    supervisor: Supervisor
+
+
+def now() -> str:
+    """This moment: RFC 3339, UTC, microseconds."""
+    return format_date_time(datetime.now(UTC))
+
+
+def new_id() -> str:
+    """A random UUID."""
+    return str(uuid.uuid4())
+
+
+@asynccontextmanager
+async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
+    """The configured store with all containers, closed at the end. Raises StoreUnusable."""
+    store = await open_store(settings.store_url, CONTAINERS, feed_ranges=settings.feed_ranges)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """The store opened, changes followed, and, if so set, projections kept; all ended in turn at the end."""
+    async with open_configured_store(settings) as store:
+        live = Live(store, [spec.name for spec in READ_CONTAINERS])
+        await live.start()
+        supervisor = Supervisor()
+        supervisor.start(live.loops())
+        if settings.projector:
+            supervisor.start(await projector_loops(store, settings))
+        aggregates = Aggregates(
+            orders.MODEL, store.container(orders.CONTAINER.name), AggregateCache(settings.aggregate_cache)
+        )
+        context = Context(store=store, live=live, orders=aggregates, now=now, new_id=new_id)
+        try:
+            yield Gateway(store, context, supervisor)
+        finally:
+            await supervisor.stop()
+
+
+async def projector_loops(store: Store, settings: Settings) -> Iterator[tuple[str, Loop]]:
+    """The loops of a projector of this process."""
+    timing = Timing(settings.lease_acquire_s, settings.lease_renew_s, settings.lease_expiry_s)
+    worker = Worker(store, PROJECTIONS, timing)
+    await worker.start()
+    return worker.loops()
+
+
+async def project(settings: Settings) -> None:
+    """Project until cancelled."""
+    async with open_configured_store(settings) as store:
+        supervisor = Supervisor()
+        supervisor.start(await projector_loops(store, settings))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await supervisor.stop()
