@@ -70,6 +70,8 @@ async def execute(aggregates: Aggregates[S, E], command: Command[S, E]) -> Appli
                 cache.drop(id)
                 if stored := await _find(aggregates, command):
                     return await _replay(aggregates, command, stored, replayed=False)
+                if attempt == ATTEMPTS - 1:
+                    raise  # it may still land, so nobody must be told that nothing was written
             except Throttled as busy:
                 await asyncio.sleep(busy.retry_after)
             await asyncio.sleep(random.uniform(0, PAUSE_S * 2**attempt))

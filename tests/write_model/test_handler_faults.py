@@ -161,12 +161,12 @@ async def test_an_unclear_outcome_under_a_used_id_is_not_taken_for_success(conta
         await execute(aggregates, command(orders.remove_item, "c", sku="pen"))
 
 
-@pytest.mark.parametrize("fault", [beaten, busy, dropped])
-async def test_attempts_are_bounded_and_then_nothing_was_written(
-    container: Container, impatient: None, fault: Fault
+@pytest.mark.parametrize(("fault", "told"), [(beaten, Contended), (busy, Contended), (dropped, OutcomeUnknown)])
+async def test_attempts_are_bounded_and_the_caller_is_told_whether_nothing_was_written(
+    container: Container, impatient: None, fault: Fault, told: type[Exception]
 ) -> None:
     aggregates, behind = await on_bad_days(container, *[fault] * ATTEMPTS)
-    with pytest.raises(Contended):
+    with pytest.raises(told):
         await execute(aggregates, add_pen("c"))
     assert behind.requests.count(("commit", "cmd:c", ID)) == ATTEMPTS
     assert len(await stored_commands(container)) == 1

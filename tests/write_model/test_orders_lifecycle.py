@@ -1,6 +1,7 @@
 """The lifecycle: what each command does in each status, written down once more, independently of the code's table."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ def test_an_order_is_created_once(status: OrderStatus) -> None:
     ("decide", "status", "changed"),
     [
         (orders.record_payment, PAID, {"reference": "pay-2"}),
+        (orders.record_payment, PAID, {"amount": Decimal("3.01")}),
         (orders.ship, SHIPPED, {"carrier": "Other"}),
         (orders.ship, SHIPPED, {"tracking_number": "T2"}),
     ],

@@ -128,10 +128,10 @@ def submit(order: Order, *, at: str) -> list[Event]:
 def record_payment(order: Order, *, amount: Decimal, reference: str, at: str) -> list[Event]:
     """Record that the total was paid. AMOUNT_MISMATCH unless `amount` is the order's total."""
     reference = rules.text(reference, "reference", 100)
-    if order.status is OrderStatus.PAID and reference == order.payment_reference:
+    paid = rules.minor_units(amount, order.currency, "amount")
+    if order.status is OrderStatus.PAID and (paid, reference) == (order.total, order.payment_reference):
         return []
     _permitted(order, "record_payment")
-    paid = rules.minor_units(amount, order.currency, "amount")
     if paid != order.total:
         raise Rejected("AMOUNT_MISMATCH", "the amount must be the order's total", "amount")
     return [PaymentRecorded(at=at, amount=paid, reference=reference)]
