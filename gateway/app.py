@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from strawberry.asgi import GraphQL
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from gateway.settings import Settings, read_settings
 from gateway.wiring import Context, Gateway, running_gateway
@@ -23,8 +25,43 @@ from store import StoreError
 GRAPHQL_PATH = "/graphql"
 
 
+class Socket(ASGIWebSocketAdapter):
+    """A WebSocket that is closed for any reason, however long."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with as much of the reason as a control frame holds (RFC 6455, 5.5: 125 bytes, two for the code)."""
+        await super().close(code, reason.encode(errors="replace")[:123].decode(errors="ignore"))
+
+
+class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
+    """graphql-transport-ws with a client; what is no message of it closes the socket, and is no failure of ours."""
+
+    async def handle_message(self, message: Any) -> None:
+        """Answer a message that has the form of one."""
+        if _is_message(message):
+            await super().handle_message(message)
+        else:
+            await self.handle_invalid_message("This is no message of graphql-transport-ws.")
+
+
+def _is_message(message: object) -> bool:
+    match message:
+        case {"type": "subscribe", "id": str(), "payload": {"query": str(query), **more}}:
+            variables, name = more.get("variables"), more.get("operationName")
+            return bool(query) and isinstance(variables, dict | None) and isinstance(name, str | None)
+        case {"type": "complete", "id": str()}:
+            return True
+        case {"type": str(kind)}:
+            return kind not in ("subscribe", "complete")
+        case _:
+            return False
+
+
 class Endpoint(GraphQL[Context, None]):
     """GraphQL over HTTP and graphql-transport-ws, through the reference executor."""
+
+    websocket_adapter_class = Socket
+    graphql_transport_ws_handler_class = Conversation
 
     def __init__(self) -> None:
         super().__init__(build_schema(), graphql_ide=None, subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL])
@@ -34,11 +71,18 @@ class Endpoint(GraphQL[Context, None]):
         gateway: Gateway = request.app.state.gateway
         return gateway.context
 
+    def decode_json(self, data: str | bytes) -> object:
+        """JSON, or JSONDecodeError: also for what is no UTF-8, nests too deep, or has numbers that are too long."""
+        try:
+            return super().decode_json(data)
+        except (ValueError, RecursionError) as error:
+            raise JSONDecodeError("not JSON that can be read", "", 0) from error
+
     def parse_json(self, data: str | bytes) -> dict[str, Any]:
-        """A JSON object, or a 400: also for what is no UTF-8, nests too deep, or has numbers that are too long."""
+        """A JSON object, or a 400."""
         try:
             parsed = self.decode_json(data)
-        except (ValueError, RecursionError) as error:
+        except JSONDecodeError as error:
             raise HTTPException(400, "The request is not JSON that can be read.") from error
         if not isinstance(parsed, dict):
             raise HTTPException(400, "The request must be a JSON object.")

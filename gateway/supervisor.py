@@ -64,6 +64,8 @@ class Supervisor:
             except Exception as failure:
                 log.exception("%s failed", name)
                 error = f"{type(failure).__name__}: {failure}"
+                if self.states[name].task.cancelling():  # told to end, it failed on the way out: ended it is
+                    raise asyncio.CancelledError from failure
             if clock.time() - started >= STEADY_S:
                 pause = FIRST_PAUSE_S
             state = self.states[name]

@@ -1,5 +1,8 @@
 """The schema, put together from its domains."""
 
+from collections.abc import Iterator
+from contextlib import suppress
+
 import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import ParserCache, ValidationCache
@@ -27,6 +30,17 @@ class Mutation(OrderMutations): ...
 class Subscription(OrderSubscriptions): ...
 
 
+class CachedParser(ParserCache):
+    """Parses a document once. One that cannot be parsed is left to the executor, which answers on every transport."""
+
+    def on_parse(self) -> Iterator[None]:
+        """Have the document parsed, if it can be, before the executor looks."""
+        context = self.execution_context
+        with suppress(GraphQLError):
+            context.graphql_document = self.cached_parse_document(context.query, **context.parse_options)
+        yield
+
+
 class Schema(strawberry.Schema):
     """A schema whose errors are logged where they are coded, once."""
 
@@ -42,7 +56,7 @@ def build_schema() -> Schema:
         subscription=Subscription,
         extensions=[
             CodedErrors,
-            lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+            lambda: CachedParser(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
         ],
         config=StrawberryConfig(scalar_map=SCALARS),

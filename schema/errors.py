@@ -5,6 +5,7 @@ from secrets import token_hex
 
 from graphql import GraphQLError, ValueNode
 from strawberry.extensions import MaskErrors
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from read_model.questions import Unanswered
 from store import StoreError, Throttled
@@ -39,6 +40,8 @@ def told(error: GraphQLError) -> tuple[str, dict[str, object]]:
             return message, {"code": code}
         case GraphQLError():
             return error.message, {"code": "BAD_INPUT"}
+        case CannotGetOperationTypeError():
+            return "The document has no operation of that name.", {"code": "BAD_INPUT"}
         case Contended() | Throttled():
             return "The order is busy; try again.", {"code": "BUSY"}
         case StoreError() as failure:

@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar, overload
 
 import msgspec
 
+from store.errors import TooLarge
+
 T = TypeVar("T")
 
 MAX_WRITES = 100
@@ -25,24 +27,38 @@ Scalar = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Paths that queries order and filter by together, ending in the document's id as tie-breaker.
+    """One or two paths that queries order by, with the document's id as tie-breaker.
 
-    `where` names a path and the one value that documents in the index have there (a discriminator such as
-    ("kind", "order")). `across` makes the index serve queries over all partitions instead of those within one.
+    `equal` are paths that those queries compare with a value for equality. `where` names a path and the one value that
+    documents in the index have there (a discriminator such as ("kind", "order")). `across` makes the index serve
+    queries over all partitions instead of those within one.
     """
 
     paths: tuple[str, ...]
     where: tuple[str, str] | None = None
+    equal: tuple[str, ...] = ()
     across: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """What a container is: its name, the property that holds the partition key, and its indexes."""
+    """What a container is: its name, the property that holds the partition key, and its indexes.
+
+    `filters` are further paths that queries compare with values; "name[]" stands for the elements of an array.
+    """
 
     name: str
     partition_key: str
     indexes: tuple[Index, ...] = ()
+    filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionStep:
+    """Something that provisioning does, or would do: a sentence, and whether it changes anything."""
+
+    told: str
+    changes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,16 @@ class Delete:
 
 
 Write = Create | Replace | Upsert | Delete
+
+
+def check_writes(partition: str, writes: Sequence[Write]) -> None:
+    """Raise TooLarge for more writes than a commit may hold, ValueError for what no engine could store."""
+    if not 1 <= len(writes) <= MAX_WRITES:
+        raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(writes)}")
+    if len({write.id for write in writes}) < len(writes):
+        raise ValueError("a commit names each document once")
+    for text in (partition, *(write.id for write in writes)):
+        text.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
 
 
 # ---------------------------------------------------------------------------------------------------- asking

@@ -147,8 +147,9 @@ CUSTOMER_VIEWS = ContainerSpec(
     indexes=(
         *(Index((path,), _ORDERS) for path in ("createdAt", "updatedAt", "totalMinor")),
         *(Index((path,), _ORDERS, across=True) for path in ("createdAt", "updatedAt", "totalMinor")),
-        Index(("orderId", "version"), ("kind", "event")),
+        Index(("version",), ("kind", "event"), equal=("orderId",)),
     ),
+    filters=("status", "productIds[]"),
 )
 """By customer: order views, their history, and the customer's summary."""
 PRODUCT_VIEWS = ContainerSpec(name="product_views", partition_key="sku")

@@ -10,7 +10,8 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ import msgspec
 from store.errors import CursorInvalid, StoreUnusable, TooLarge, Unavailable
 from store.port import (
     MAX_COMMIT_BYTES,
-    MAX_WRITES,
     Changes,
     ContainerSpec,
     Document,
@@ -30,6 +30,7 @@ from store.port import (
     Scope,
     Start,
     Write,
+    check_writes,
 )
 from store.signal import Signal
 from store.sqlite import sql
@@ -90,6 +91,8 @@ class SQLiteStore:
             for name, spec in specs.items()
         }
         self._closed = False
+        self._waiting = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def container(self, name: str) -> "SQLiteContainer":
         """The container of that name. Raises KeyError if the store was opened without it."""
@@ -103,6 +106,8 @@ class SQLiteStore:
         """Finish the queued commits and close the file. Idempotent."""
         if not self._closed:
             self._closed = True
+            if self._timer:
+                self._timer.cancel()
             await self._writer.close()
             self._db.close()
 
@@ -113,6 +118,24 @@ class SQLiteStore:
             self._data_version = version
             for container in self._containers.values():
                 container.signal.notify()
+
+    @contextmanager
+    def looking_abroad(self) -> Iterator[None]:
+        """While in the context, look for commits of other processes: one timer serves all who wait."""
+        self._waiting += 1
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(POLL_S, self._tick)
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._waiting:
+            with suppress(Unavailable):  # who waits will hear of it from the next read
+                self.look_abroad()
+            self._timer = asyncio.get_running_loop().call_later(POLL_S, self._tick)
 
     def _committed(self, containers: set[str]) -> None:
         for name in containers:
@@ -156,12 +179,7 @@ class SQLiteContainer:
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
         """Apply all `writes` or none; see the port. Returns after the transaction is durable."""
-        if not 1 <= len(writes) <= MAX_WRITES:
-            raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(writes)}")
-        if len({write.id for write in writes}) < len(writes):
-            raise ValueError("a commit names each document once")
-        for text in (partition, *(write.id for write in writes)):
-            text.encode()  # what is not Unicode raises here, not on the writer's thread
+        check_writes(partition, writes)
         encoded = [Encoded.of(write, msgspec.json.encode) for write in writes]
         if sum(len(write.body or b"") for write in encoded) > MAX_COMMIT_BYTES:
             raise TooLarge(f"a commit holds at most {MAX_COMMIT_BYTES} bytes of JSON")
@@ -186,13 +204,9 @@ class SQLiteContainer:
 
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
         """Wait for a commit here or in another process; see the port."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        while True:
-            self._store.look_abroad()
-            count = await self.signal.wait(seen, min(POLL_S, max(0.0, deadline - loop.time())))
-            if count != seen or loop.time() >= deadline:
-                return count
+        self._store.look_abroad()
+        with self._store.looking_abroad():
+            return await self.signal.wait(seen, timeout)
 
     def _last(self) -> int:
         ((lsn,),) = _execute(self._db, "SELECT lsn FROM containers WHERE name = :name", {"name": self.spec.name})

@@ -38,9 +38,9 @@ def create_table(spec: ContainerSpec) -> Iterator[str]:
 def create_index(spec: ContainerSpec, index: Index) -> tuple[str, str]:
     """The name of an expression index, which tells its definition, and the statement that makes it."""
     kind = f" {'='.join(index.where)}" if index.where else ""
-    name = f"query_{spec.name}{' across' if index.across else ''}{kind}: {', '.join(index.paths)}"
+    name = f"query_{spec.name}{' across' if index.across else ''}{kind}: {', '.join(index.equal + index.paths)}"
     scope = [] if index.across else ["partition"]
-    columns = ", ".join([*scope, *map(expression, index.paths), "id"])
+    columns = ", ".join([*scope, *map(expression, index.equal + index.paths), "id"])
     where = f" WHERE {_discriminator(index.where)}" if index.where else ""
     return name, f'CREATE INDEX IF NOT EXISTS "{name}" ON {table(spec.name)} ({columns}){where}'
 

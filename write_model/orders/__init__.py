@@ -51,7 +51,7 @@ __all__ = [
 CONTAINER = ContainerSpec(
     name="orders",
     partition_key="customerId",
-    indexes=(Index(("orderId", "version"), where=("kind", "command")),),
+    indexes=(Index(("version",), where=("kind", "command"), equal=("orderId",)),),
 )
 """Orders and their commands, by customer. The index serves the history of one order."""
 

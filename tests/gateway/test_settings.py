@@ -1,0 +1,98 @@
+"""Settings: from the environment, in one place, with a sentence for each that cannot be."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import BadSettings, Settings, read_settings
+
+DOCUMENTED = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+NAMES = [name.upper() for name in Settings.model_fields]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_there_is_a_default_for_everything() -> None:
+    settings = read_settings()
+    assert (settings.store_url, settings.host, settings.port) == ("sqlite:///data/gateway.db", "127.0.0.1", 8000)
+    assert (settings.projector, settings.playground, settings.log_level) == (True, True, "info")
+
+
+FROM_ENVIRONMENT = [
+    ("STORE_URL", "sqlite:////srv/x.db", "sqlite:////srv/x.db"),
+    ("HOST", "::1", "::1"),
+    ("PORT", "0", 0),
+    ("PROJECTOR", "false", False),
+    ("PLAYGROUND", "0", False),
+    ("LOG_LEVEL", "debug", "debug"),
+    ("FEED_RANGES", "256", 256),
+    ("AGGREGATE_CACHE", "1", 1),
+    ("LEASE_ACQUIRE_S", "0.5", 0.5),
+    ("LEASE_RENEW_S", "7", 7.0),
+    ("LEASE_EXPIRY_S", "30", 30.0),
+]
+
+
+def test_every_setting_is_tried_here() -> None:
+    assert [name for name, _, _ in FROM_ENVIRONMENT] == NAMES
+
+
+@pytest.mark.parametrize(("name", "text", "value"), FROM_ENVIRONMENT)
+def test_a_setting_is_read_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    monkeypatch.setenv(name, text)
+    assert getattr(read_settings(), name.lower()) == value
+
+
+@pytest.mark.parametrize(("given", "port"), [(None, 9000), (7000, 7000), (0, 0)])
+def test_an_option_goes_first_if_it_is_given(monkeypatch: pytest.MonkeyPatch, given: int | None, port: int) -> None:
+    monkeypatch.setenv("PORT", "9000")
+    assert read_settings(port=given).port == port
+
+
+BAD = [
+    ("PORT", "65536"),
+    ("PORT", "-1"),
+    ("PORT", "http"),
+    ("PORT", ""),
+    ("PROJECTOR", "perhaps"),
+    ("LOG_LEVEL", "loud"),
+    ("FEED_RANGES", "0"),
+    ("FEED_RANGES", "257"),
+    ("AGGREGATE_CACHE", "0"),
+    ("LEASE_RENEW_S", "0"),
+    ("LEASE_EXPIRY_S", "nan"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_setting_that_cannot_be_is_named_with_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(BadSettings) as refused:
+        read_settings()
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{name}: ")
+    assert line.endswith(f"not {text!r}")
+
+
+def test_each_setting_that_cannot_be_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "http")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(BadSettings) as refused:
+        read_settings(feed_ranges=0)
+    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == ["PORT", "LOG_LEVEL", "FEED_RANGES"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_documented_with_its_default(name: str) -> None:
+    (row,) = [row for row in DOCUMENTED.splitlines() if row.startswith(f"| `{name}` |")]
+    default = Settings.model_fields[name.lower()].default
+    shown = "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    assert row.split("|")[2].strip() == shown

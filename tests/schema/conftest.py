@@ -1,0 +1,19 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.schema.api import Api, open_api
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    """A gateway whose read model moves when the test says so."""
+    async with open_api(projector=False) as api:
+        yield api
+
+
+@pytest.fixture
+async def live() -> AsyncIterator[Api]:
+    """A gateway that projects by itself."""
+    async with open_api(projector=True) as api:
+        yield api

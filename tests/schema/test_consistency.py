@@ -1,0 +1,156 @@
+"""Consistency tokens: an answer shows the write that they name, or says that it does not."""
+
+import asyncio
+import base64
+
+import pytest
+
+from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES
+from projector.worker import drain
+from tests.projector.world import PATIENCE_S, until
+from tests.schema.api import UUIDS, Api, Json
+
+ORDER_ID = f"order:ada:{UUIDS[1]}"
+WAIT: Json = {"waitMs": 10_000, "onTimeout": "ERROR"}
+NO_WAIT: Json = {"waitMs": 0, "onTimeout": "ERROR"}
+
+QUESTIONS: list[tuple[str, Json]] = [
+    (f'order(id: "{ORDER_ID}", consistency: $consistency) {{ status }}', {"status": "SUBMITTED"}),
+    (
+        'customerOrders(customerId: "ada", consistency: $consistency) { nodes { status } }',
+        {"nodes": [{"status": "SUBMITTED"}]},
+    ),
+    (
+        'customerOrderSummary(customerId: "ada", consistency: $consistency) { ordersByStatus { status count } }',
+        {"ordersByStatus": [{"status": "SUBMITTED", "count": 1}]},
+    ),
+    ('productSales(sku: "tea", consistency: $consistency) { unitsSold }', {"unitsSold": 2}),
+]
+questions = pytest.mark.parametrize(("question", "answer"), QUESTIONS, ids=[q.partition("(")[0] for q, _ in QUESTIONS])
+ORDER = QUESTIONS[0][0]
+SALES = QUESTIONS[3][0]
+
+
+def asking(question: str) -> str:
+    return f"query($consistency: ConsistencyInput) {{ answer: {question} }}"
+
+
+def forged(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+@questions
+async def test_a_query_waits_until_the_write_is_projected_and_is_woken_then(
+    api: Api, question: str, answer: Json
+) -> None:
+    token = (await api.submitted())["consistencyToken"]
+    asked = asyncio.create_task(api.ask(asking(question), {"consistency": {"after": [token], **WAIT}}))
+    await until(lambda: api.watchers == 1)
+    assert not asked.done()
+    await api.project()
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await asked)["answer"] == answer
+    assert api.watchers == 0
+
+
+@questions
+async def test_a_query_with_the_token_of_a_command_shows_it_while_a_projector_runs(
+    live: Api, question: str, answer: Json
+) -> None:
+    token = (await live.submitted())["consistencyToken"]
+    assert (await live.ask(asking(question), {"consistency": {"after": [token], **WAIT}}))["answer"] == answer
+
+
+@questions
+async def test_a_query_that_insists_is_told_when_the_read_model_lags(api: Api, question: str, answer: Json) -> None:
+    token = (await api.submitted())["consistencyToken"]
+    consistency = {"after": [token], "waitMs": 1, "onTimeout": "ERROR"}
+    assert (await api.refused(asking(question), {"consistency": consistency}))[0] == "READ_MODEL_LAGGING"
+    assert api.watchers == 0
+
+
+@questions
+async def test_a_query_that_does_not_insist_gets_what_there_is(api: Api, question: str, answer: Json) -> None:
+    await api.created()
+    await api.project()
+    token = (await api.done("submitOrder", {"orderId": ORDER_ID}))["consistencyToken"]
+    stale = (await api.ask(asking(question), {"consistency": {"after": [token], "waitMs": 1}}))["answer"]
+    assert stale == (await api.ask(asking(question)))["answer"]
+    assert stale != answer
+
+
+async def test_sales_are_waited_for_beyond_the_order(api: Api) -> None:
+    token = (await api.submitted())["consistencyToken"]
+    asked = asyncio.create_task(api.ask(asking(SALES), {"consistency": {"after": [token], **WAIT}}))
+    await drain(api.gateway.store, [CUSTOMER_ORDERS])
+    insisting = {"consistency": {"after": [token], "waitMs": 1, "onTimeout": "ERROR"}}
+    assert (await api.refused(asking(SALES), insisting))[0] == "READ_MODEL_LAGGING"
+    assert not asked.done()
+    await drain(api.gateway.store, [PRODUCT_SALES])
+    assert (await asked)["answer"] == {"unitsSold": 2}
+
+
+async def test_sales_are_waited_for_until_a_cancellation_is_out_of_them(api: Api) -> None:
+    await api.submitted()
+    await api.project()
+    token = (await api.done("cancelOrder", {"orderId": ORDER_ID, "reason": "late"}))["consistencyToken"]
+    await drain(api.gateway.store, [CUSTOMER_ORDERS])
+    asked = asyncio.create_task(api.ask(asking(SALES), {"consistency": {"after": [token], **WAIT}}))
+    await until(lambda: api.watchers == 1)
+    await drain(api.gateway.store, [PRODUCT_SALES])
+    assert (await asked)["answer"] == {"unitsSold": 0}
+
+
+async def test_all_tokens_are_waited_for(api: Api) -> None:
+    tokens = [(await api.submitted(number=number))["consistencyToken"] for number in (1, 2)]
+    await api.project()
+    tokens.append((await api.submitted("bob", number=3))["consistencyToken"])
+    assert (await api.refused(asking(ORDER), {"consistency": {"after": tokens, **NO_WAIT}}))[0] == "READ_MODEL_LAGGING"
+    await api.project()
+    assert await api.ask(asking(ORDER), {"consistency": {"after": tokens, **NO_WAIT}})
+
+
+async def test_the_token_of_an_older_write_is_served_at_once(api: Api) -> None:
+    token = (await api.submitted())["consistencyToken"]
+    await api.done("cancelOrder", {"orderId": ORDER_ID, "reason": "late"})
+    await api.project()
+    answer = await api.ask(asking(ORDER), {"consistency": {"after": [token], **NO_WAIT}})
+    assert answer == {"answer": {"status": "CANCELLED"}}
+
+
+@pytest.mark.parametrize(
+    "consistency", [None, {"after": []}, {"after": [], "waitMs": None, "onTimeout": None}], ids=str
+)
+async def test_without_tokens_there_is_nothing_to_wait_for(api: Api, consistency: Json | None) -> None:
+    assert await api.ask(asking(ORDER), {"consistency": consistency}) == {"answer": None}
+
+
+FORGED = [
+    "",
+    "x",
+    "é",
+    "\ud800",
+    "a" * 1_000_000,
+    forged("null"),
+    forged("[]"),
+    forged('["order:ada:1"]'),
+    forged('["customer:ada", 1]'),
+    forged('["order:ada", 1]'),
+    forged('["order:ada:1", "1"]'),
+    forged('["order:ada:1", 1.5]'),
+    forged(f'["order:ada:1", {"9" * 5000}]'),
+    forged('["order:\\ud800:1", 1]'),
+    forged("[" * 100_000),
+]
+
+
+@pytest.mark.parametrize("token", FORGED, ids=range(len(FORGED)))
+async def test_what_is_no_token_is_an_error(api: Api, token: str) -> None:
+    assert (await api.refused(asking(ORDER), {"consistency": {"after": [token]}}))[0] == "BAD_TOKEN"
+
+
+@pytest.mark.parametrize(
+    "bad", [{"waitMs": -1}, {"waitMs": 10_001}, {"waitMs": 2**31 - 1}, {"after": [forged('["order:a:b", 1]')] * 101}]
+)
+async def test_more_waiting_than_is_allowed_is_an_error(api: Api, bad: Json) -> None:
+    assert (await api.refused(asking(ORDER), {"consistency": {"after": []} | bad}))[0] == "BAD_CONSISTENCY"
