@@ -32,7 +32,8 @@ async def supervised(**loops: Loop) -> AsyncIterator[Supervisor]:
     try:
         yield supervisor
     finally:
-        await supervisor.stop()
+        async with asyncio.timeout(PATIENCE_S):
+            await supervisor.stop()
 
 
 async def forever() -> None:
@@ -153,13 +154,12 @@ async def test_stopping_ends_a_loop_that_fails_on_its_way_out() -> None:
         try:
             await forever()
         finally:
-            fail()
+            if len(runs) == 1:
+                fail()
 
     async with supervised(clumsy=clumsy) as supervisor:
         await until(lambda: runs)
-        async with asyncio.timeout(PATIENCE_S):
-            await supervisor.stop()
-        assert (len(runs), supervisor.states["clumsy"].task.cancelled()) == (1, True)
+    assert (len(runs), supervisor.states["clumsy"].task.cancelled()) == (1, True)
 
 
 async def test_a_loop_that_is_gone_for_good_shows_that_the_process_is_not_alive() -> None:
