@@ -30,6 +30,7 @@ from store.port import (
     Page,
     Partition,
     Prefix,
+    ProvisionStep,
     Query,
     Range,
     Replace,
@@ -64,6 +65,7 @@ __all__ = [
     "Page",
     "Partition",
     "Prefix",
+    "ProvisionStep",
     "Query",
     "Range",
     "Replace",
@@ -85,13 +87,25 @@ __all__ = [
 SQLITE = "sqlite:///"
 
 
-async def open_store(url: str, containers: Iterable[ContainerSpec], *, feed_ranges: int = 4) -> Store:
-    """Open the store that `url` names, with `containers` made where they are missing.
+async def open_store(
+    url: str,
+    containers: Iterable[ContainerSpec],
+    *,
+    feed_ranges: int = 4,
+    key: str | None = None,
+    database: str = "gateway",
+) -> Store:
+    """Open the store that `url` names.
 
     `sqlite:///data/gateway.db` is a file relative to the working directory, `sqlite:////srv/gateway.db` an absolute
-    one, `sqlite:///:memory:` a store that lives as long as the process. `feed_ranges` is for a new SQLite store; an
-    existing one keeps its own. Raises StoreUnusable.
+    one, `sqlite:///:memory:` a store that lives as long as the process; containers are made where they are missing,
+    `feed_ranges` is for a new file. `https://<account>.documents.azure.com:443/` is an account of Azure Cosmos DB,
+    with its `key` (None: the identity of the process) and `database`; it must be provisioned. Raises StoreUnusable.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         return await open_sqlite(url.removeprefix(SQLITE), containers, ranges=feed_ranges)
-    raise StoreUnusable(f"{url!r} is not a store: write sqlite:///path/to/file.db")
+    if url.startswith(("https://", "http://")):
+        from store.cosmos import credential, open_cosmos  # the SDK takes its time to load
+
+        return await open_cosmos(url, credential(key), database, containers)
+    raise StoreUnusable(f"{url!r} is not a store: write sqlite:///path/to/file.db, or an account's https:// address")

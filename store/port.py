@@ -3,6 +3,7 @@
 Every engine keeps the promises written here; `tests/store/test_contract*.py` holds them to it.
 """
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,7 +23,12 @@ MAX_COMMIT_BYTES = 2 * 1024 * 1024
 MAX_PAGE = 1000
 """Documents in one page of a query or of the feed."""
 
+MAX_ID_BYTES = 1023
+"""Bytes in a document's id; Cosmos DB's limit."""
+
 Scalar = str | int | float
+
+_ID = re.compile(r"[^/\\?#\x00-\x1f]*[^/\\?#\x00-\x20]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +140,18 @@ Write = Create | Replace | Upsert | Delete
 
 
 def check_writes(partition: str, writes: Sequence[Write]) -> None:
-    """Raise TooLarge for more writes than a commit may hold, ValueError for what no engine could store."""
+    """Raise TooLarge for more writes than a commit may hold, ValueError for what not every engine could store.
+
+    Ids are Cosmos DB's: 1 to 1023 bytes, without / \\ ? # and control characters, and no blank at the end.
+    """
     if not 1 <= len(writes) <= MAX_WRITES:
         raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(writes)}")
     if len({write.id for write in writes}) < len(writes):
         raise ValueError("a commit names each document once")
-    for text in (partition, *(write.id for write in writes)):
-        text.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
+    partition.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
+    for write in writes:
+        if not _ID.fullmatch(write.id) or len(write.id.encode()) > MAX_ID_BYTES:
+            raise ValueError(f"{write.id[:40]!r} cannot be a document's id")
 
 
 # ---------------------------------------------------------------------------------------------------- asking
@@ -305,7 +316,8 @@ class Container(Protocol):
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
         """Wait until the container may have changed since `seen`, or `timeout` seconds have passed.
 
-        Returns the number to give as `seen` the next time; 0 asks for the number as it is. Taking the number before
+        Returns the number to give as `seen` the next time; 0 asks for the number as it is. An engine that cannot tell
+        whether another process has committed returns now and then although nobody has. Taking the number before
         reading the feed loses no wake-up.
         """
         ...

@@ -1,12 +1,15 @@
 """The engines that the contract suite runs over: another engine is one more entry of ENGINES."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from store import Container, Store
+from store.cosmos import connect, open_cosmos, provision
 from store.sqlite import open_sqlite
+from tests.emulator import Emulator, emulator
 from tests.store.notes import CONTAINERS
 
 
@@ -32,13 +35,42 @@ class SQLiteEngine:
             await store.close()
 
 
-Engine = SQLiteEngine
+class CosmosEngine:
+    """An account of the emulator, with the containers provisioned, and handles on it."""
+
+    DATABASE = "tests"
+
+    def __init__(self) -> None:
+        self._resources = AsyncExitStack()
+        self.server: Emulator | None = None
+
+    async def open(self) -> Store:
+        """A handle on the account, closed at the end of the test."""
+        if self.server is None:
+            self.server = await self._resources.enter_async_context(emulator(partitions=4))
+            async with connect(self.server.url, self.server.key) as client:
+                await provision(client, self.DATABASE, CONTAINERS)
+        store = await open_cosmos(self.server.url, self.server.key, self.DATABASE, CONTAINERS)
+        self._resources.push_async_callback(store.close)
+        return store
+
+    async def advance(self, seconds: float) -> None:
+        """Let the server's time pass."""
+        assert self.server
+        self.server.advance(seconds)
+
+    async def close(self) -> None:
+        await self._resources.aclose()
+
+
+Engine = SQLiteEngine | CosmosEngine
 
 ENGINES: dict[str, Callable[[Path], Engine]] = {
     "memory": lambda folder: SQLiteEngine(":memory:"),
     "file": lambda folder: SQLiteEngine(str(folder / "store.db")),
+    "cosmos": lambda folder: CosmosEngine(),
 }
-SHARED = ["file"]
+SHARED = ["file", "cosmos"]
 """The engines on which two handles are two views of one store."""
 
 

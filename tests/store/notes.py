@@ -13,9 +13,11 @@ NOTES = ContainerSpec(
         Index(("group", "rank")),
         Index(("group", "rank"), across=True),
         Index(("rank",), where=("kind", "task")),
+        Index(("at.hour",)),
+        Index(("text",)),
     ),
 )
-TAGS = ContainerSpec(name="tags", partition_key="topic")
+TAGS = ContainerSpec(name="tags", partition_key="topic", indexes=(Index(("n",)),))
 CONTAINERS = (NOTES, TAGS)
 
 MEGABYTE = 1024 * 1024

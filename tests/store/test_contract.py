@@ -111,7 +111,17 @@ async def test_a_hostile_value_comes_back_unharmed(notes: Container, value: str)
     assert (stored["text"], stored["list"], stored["map"]) == (value, [value], {value[:1000]: value})
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:20]))
+NO_IDS = [":v2 ?1 @now $limit", " leading and trailing ", "line\nbreak\ttab\x7f", "a/b", "a\\b", "a#b", "", "x" * 1024]
+
+
+@pytest.mark.parametrize("id", NO_IDS, ids=lambda id: ascii(id[:20]))
+async def test_an_id_that_not_every_engine_could_keep_is_refused(notes: Container, id: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a document's id"):
+        await keep(notes, "ada", id)
+    assert await ids(notes, Query("ada")) == []
+
+
+@pytest.mark.parametrize("value", [id for id in HOSTILE if id not in NO_IDS], ids=lambda value: ascii(value[:20]))
 async def test_a_hostile_id_and_partition_name_one_document_only(notes: Container, value: str) -> None:
     await keep(notes, "ada", "n1")
     (etag,) = await keep(notes, value, value)

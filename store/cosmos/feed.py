@@ -1,0 +1,99 @@
+"""The change feed of one range or one partition, page by page, with cursors that can be kept.
+
+The SDK's own continuation is the cursor. It is taken from a page as it comes, and at the end of the feed from the
+headers of the empty answer. Only one range is asked at a time, and only from the beginning or from now: continuations
+of several ranges, and of points in time, cannot be resumed (azure-cosmos 4.17.1, observed; #43018).
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.partition_key import PartitionKey
+
+from store.cosmos.errors import reading
+from store.errors import CursorInvalid
+from store.port import FeedRange, Partition, Scope, Start
+
+JSON = dict[str, Any]
+
+
+def range_of(feed_range: Mapping[str, Any]) -> FeedRange:
+    """The SDK's feed range as the port's."""
+    return FeedRange(f"{feed_range['Range']['min']}-{feed_range['Range']['max']}")
+
+
+async def read_page(
+    container: ContainerProxy, scope: Scope, after: str | Start, limit: int, hook: Any
+) -> tuple[list[JSON], str]:
+    """The next page behind `after` and its cursor. Raises CursorInvalid."""
+    headers: MutableMapping[str, Any] = {}
+
+    def note(last: MutableMapping[str, Any], body: object) -> None:
+        nonlocal headers
+        headers = last  # the SDK puts its continuation into this very mapping once the hook has returned
+        hook(last, body)
+
+    # After a split the continuation has a part for each half, and can be resumed only once each was asked.
+    documents: list[JSON] = []
+    options: JSON = {"max_item_count": limit, "response_hook": note}
+    if isinstance(after, str):
+        options["continuation"] = _checked(after)
+    else:
+        options["start_time"] = "Now" if after is Start.NOW else "Beginning"
+        options |= {"partition_key": scope.key} if isinstance(scope, Partition) else {"feed_range": _to_sdk(scope)}
+    try:
+        async with reading("the change feed"):
+            pager = container.query_items_change_feed(**options).by_page()
+            async for page in pager:
+                documents += [document async for document in page]
+                cursor = str(pager.continuation_token)  # type: ignore[attr-defined]
+                if all(token for _, _, token in _ranges(cursor)):
+                    return documents, cursor
+    except ValueError as error:
+        raise CursorInvalid(
+            "the cursor belongs to another container, or to one that was deleted and made anew; the read model must "
+            "be built anew from the beginning"
+        ) from error
+    return documents, str(headers.get("etag") or after)
+
+
+def within(scope: Scope, documents: list[JSON], cursor: str, partition_key: str) -> list[JSON]:
+    """The documents that lie in `scope`.
+
+    When a partition splits, the SDK goes on with both halves whole, even if the range asked for was narrower; what lies
+    beyond it belongs to another follower.
+    """
+    if isinstance(scope, Partition):
+        return documents
+    low, high = scope.id.split("-")
+    if all(low <= start and end <= high for start, end, _ in _ranges(cursor)):
+        return documents
+    key = PartitionKey(path=f"/{partition_key}")
+    return [document for document in documents if low <= _hash(key, document[partition_key]) < high]
+
+
+def _hash(key: PartitionKey, value: str) -> str:
+    return str(key._get_epk_range_for_partition_key(value).min)
+
+
+def _ranges(cursor: str) -> list[tuple[str, str, str | None]]:
+    """The ranges that a continuation goes on with, and how far each has come."""
+    tokens = json.loads(base64.b64decode(cursor, validate=True))["continuation"]["continuation"]
+    return [(token["range"]["min"], token["range"]["max"], token["token"]) for token in tokens]
+
+
+def _to_sdk(range_: FeedRange) -> JSON:
+    low, high = range_.id.split("-")
+    return {"Range": {"min": low, "max": high, "isMinInclusive": True, "isMaxInclusive": False}}
+
+
+def _checked(cursor: str) -> str:
+    try:
+        _ranges(cursor)
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise CursorInvalid("this is not a cursor of a change feed") from error
+    return cursor
