@@ -5,13 +5,16 @@ PORT ?= 8000
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test install check format lock clean
+.PHONY: help run run-cosmos test install check format lock clean
 
 help:  ## Say what there is.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: install  ## Serve the gateway on http://127.0.0.1:8000 (PORT=, STORE_URL= override).
 	@PORT=$(PORT) $(VENV)/bin/gateway serve
+
+run-cosmos: install  ## Serve from Azure Cosmos DB as a test server on this machine imitates it.
+	@scripts/run-cosmos
 
 test: install  ## Formatting, lint, types, import contracts, and all tests with coverage.
 	@scripts/check

@@ -85,6 +85,23 @@ def demo(
 
 
 @app.command()
+def provision(
+    store: StoreOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Make the database and its containers on Azure Cosmos DB, or bring their indexes and TTL up to date.
+
+    May be repeated at will. What cannot be changed without losing data, such as a partition key, is refused.
+    """
+    from gateway.wiring import provision as run
+
+    steps = asyncio.run(run(read_settings(store_url=store), dry_run=dry_run))
+    for step in steps:
+        mark = ("would: " if dry_run else "done: ") if step.changes else "ok: "
+        typer.echo(mark + step.told)
+
+
+@app.command()
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""
     from schema.build import build_schema

@@ -27,8 +27,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Serve on `listener` until SIGTERM or SIGINT."""
-    # Workers are processes of their own and read their settings from the environment.
-    os.environ.update({name.upper(): str(value) for name, value in settings.model_dump().items()})
+    # The application reads its settings from the environment, also in workers, which are processes of their own. Of
+    # those that are no secret, what was given on the command line must be there too.
+    plain = settings.model_dump(exclude={"cosmos_key"}, exclude_none=True)
+    os.environ.update({name.upper(): str(value) for name, value in plain.items()})
     config = uvicorn.Config(
         "gateway.app:create_app",
         factory=True,

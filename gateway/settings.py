@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -11,7 +11,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    store_url: str = Field("sqlite:///data/gateway.db", description="The store: `sqlite:///` and the path of a file.")
+    store_url: str = Field(
+        "sqlite:///data/gateway.db",
+        description="The store: `sqlite:///` and the path of a file, or the address of a Cosmos DB account.",
+    )
+    cosmos_key: SecretStr | None = Field(None, description="The account's key; without it, the process' own identity.")
+    cosmos_database: str = Field("gateway", description="The database in the account.")
+    cosmos_autoscale_max: int | None = Field(
+        None, ge=1000, description="The database's shared autoscale maximum in RU/s; none for serverless accounts."
+    )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     projector: bool = Field(True, description="Whether `gateway serve` projects too, in the same process.")
@@ -26,6 +34,16 @@ class Settings(BaseSettings):
     lease_expiry_s: float = Field(
         12.0, gt=0, description="Seconds of silence after which a lease's owner counts as gone."
     )
+
+    @property
+    def on_cosmos(self) -> bool:
+        """Whether the store is an account of Cosmos DB."""
+        return self.store_url.startswith(("https://", "http://"))
+
+    @property
+    def secret_key(self) -> str | None:
+        """The account's key in plain text, for the store alone."""
+        return self.cosmos_key.get_secret_value() if self.cosmos_key else None
 
 
 class BadSettings(Exception):

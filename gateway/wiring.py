@@ -17,7 +17,8 @@ from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
 from schema.context import Reading
 from schema.orders.commands import Writing
 from schema.scalars import format_date_time
-from store import Store, open_store
+from store import ProvisionStep as Step
+from store import Store, StoreUnusable, open_store
 from write_model import orders
 from write_model.cache import AggregateCache
 from write_model.handler import Aggregates
@@ -53,7 +54,13 @@ def new_id() -> str:
 @asynccontextmanager
 async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
     """The configured store with all containers, closed at the end. Raises StoreUnusable."""
-    store = await open_store(settings.store_url, CONTAINERS, feed_ranges=settings.feed_ranges)
+    store = await open_store(
+        settings.store_url,
+        CONTAINERS,
+        feed_ranges=settings.feed_ranges,
+        key=settings.secret_key,
+        database=settings.cosmos_database,
+    )
     try:
         yield store
     finally:
@@ -97,3 +104,19 @@ async def project(settings: Settings) -> None:
             await asyncio.Event().wait()
         finally:
             await supervisor.stop()
+
+
+async def provision(settings: Settings, *, dry_run: bool) -> list[Step]:
+    """Make what the store lacks, and say what was done. Raises StoreUnusable, also for what needs no provisioning."""
+    if not settings.on_cosmos:
+        raise StoreUnusable(f"{settings.store_url} needs no provisioning: a SQLite store makes itself")
+    from store.cosmos import connect, credential, provision
+
+    async with connect(settings.store_url, credential(settings.secret_key)) as client:
+        return await provision(
+            client,
+            settings.cosmos_database,
+            CONTAINERS,
+            autoscale_max=settings.cosmos_autoscale_max,
+            dry_run=dry_run,
+        )

@@ -16,7 +16,7 @@ from gateway.settings import Settings
 from tests.gateway.processes import GATEWAY, gateway
 
 CONTRACT = (Path(__file__).parents[2] / "schema.graphql").read_text()
-COMMANDS = ["serve", "project", "demo", "schema", "check"]
+COMMANDS = ["serve", "project", "demo", "provision", "schema", "check"]
 Cli = Callable[..., tuple[int, str, str]]
 
 
@@ -149,6 +149,11 @@ def test_a_url_that_names_no_store_is_told_with_what_would(cli: Cli, url: str) -
     code, _, err = cli("check", "--store", url)
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith(f"gateway: {url!r} is not a store: write sqlite:///path/to/file.db")
+
+
+def test_a_store_that_makes_itself_needs_no_provisioning(cli: Cli) -> None:
+    told = "gateway: sqlite:///x.db needs no provisioning: a SQLite store makes itself\n"
+    assert cli("provision", "--store", "sqlite:///x.db") == (1, "", told)
 
 
 def test_bad_settings_are_told_one_by_one(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from gateway.settings import BadSettings, Settings, read_settings
 
@@ -24,6 +25,9 @@ def test_there_is_a_default_for_everything() -> None:
 
 FROM_ENVIRONMENT = [
     ("STORE_URL", "sqlite:////srv/x.db", "sqlite:////srv/x.db"),
+    ("COSMOS_KEY", "swordfish", SecretStr("swordfish")),
+    ("COSMOS_DATABASE", "shop", "shop"),
+    ("COSMOS_AUTOSCALE_MAX", "1000", 1000),
     ("HOST", "::1", "::1"),
     ("PORT", "0", 0),
     ("PROJECTOR", "false", False),
@@ -62,6 +66,7 @@ BAD = [
     ("PORT", ""),
     ("PROJECTOR", "perhaps"),
     ("LOG_LEVEL", "loud"),
+    ("COSMOS_AUTOSCALE_MAX", "999"),
     ("FEED_RANGES", "0"),
     ("FEED_RANGES", "257"),
     ("AGGREGATE_CACHE", "0"),
@@ -88,6 +93,12 @@ def test_each_setting_that_cannot_be_has_a_line(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(BadSettings) as refused:
         read_settings(feed_ranges=0)
     assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == ["PORT", "LOG_LEVEL", "FEED_RANGES"]
+
+
+def test_the_key_is_not_shown_with_the_settings() -> None:
+    settings = read_settings(cosmos_key="swordfish")
+    assert "swordfish" not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert settings.secret_key == "swordfish"
 
 
 @pytest.mark.parametrize("name", NAMES)
