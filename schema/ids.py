@@ -25,9 +25,17 @@ def order_id(id: str) -> str:
     return id
 
 
-def key(value: str, name: str) -> str:
-    """A customer id or sku; a global ID of a customer or product serves as well. Raises BadQuestion."""
-    bare = value.partition(":")[2] if value.startswith(("customer:", "product:")) else value
-    if not KEY.fullmatch(bare):
-        raise BadQuestion("BAD_ID", f"`{name}` must be 1 to 64 letters, digits or any of . _ @ -")
-    return bare
+def customer_id(value: str) -> str:
+    """A customer id; the customer's global ID serves as well. Raises BadQuestion."""
+    return _key(value.removeprefix("customer:"), "a customer id")
+
+
+def sku(value: str) -> str:
+    """A sku; the product's global ID serves as well. Raises BadQuestion."""
+    return _key(value.removeprefix("product:"), "a sku")
+
+
+def _key(value: str, what: str) -> str:
+    if not KEY.fullmatch(value):
+        raise BadQuestion("BAD_ID", f"{what} has 1 to 64 letters, digits or any of . _ @ -")
+    return value

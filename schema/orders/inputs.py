@@ -66,7 +66,7 @@ def order_filter(filter: OrderFilter | None) -> read.OrderFilter:
         status=tuple(status) if status is not None else None,
         created_from=given(filter.created_from),
         created_to=given(filter.created_to),
-        sku=ids.key(sku, "sku") if sku is not None else None,
+        sku=ids.sku(sku) if sku is not None else None,
     )
 
 

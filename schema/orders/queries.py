@@ -52,9 +52,9 @@ class OrderQueries:
             case "order":
                 return await read.order(store, id)
             case "customer":
-                return await read.customer_order_summary(store, ids.key(id, "id"))
+                return await read.customer_order_summary(store, ids.customer_id(id))
             case _:
-                return await read.product_sales(store, ids.key(id, "id"))
+                return await read.product_sales(store, ids.sku(id))
 
     @strawberry.field(graphql_type=Order | None, description="The order with that ID, or null.")
     async def order(
@@ -80,7 +80,7 @@ class OrderQueries:
         before: BeforeArgument = strawberry.UNSET,
         consistency: ConsistencyArgument = strawberry.UNSET,
     ) -> Connection[read.OrderView]:
-        customer = ids.key(customer_id, "customerId")
+        customer = ids.customer_id(customer_id)
         window = Window.of(given(first), given(after), given(last), given(before))
         await _wait(info, consistency)
         return connection(
@@ -95,7 +95,7 @@ class OrderQueries:
     async def customer_order_summary(
         self, info: Asked, customer_id: CustomerIdArgument, consistency: ConsistencyArgument = strawberry.UNSET
     ) -> read.CustomerOrderSummary | None:
-        customer = ids.key(customer_id, "customerId")
+        customer = ids.customer_id(customer_id)
         await _wait(info, consistency)
         return await read.customer_order_summary(info.context.store, customer)
 
@@ -106,7 +106,7 @@ class OrderQueries:
         sku: Annotated[str, strawberry.argument(description="The product.")],
         consistency: ConsistencyArgument = strawberry.UNSET,
     ) -> read.ProductSales | None:
-        product = ids.key(sku, "sku")
+        product = ids.sku(sku)
         await _wait(info, consistency, product)
         return await read.product_sales(info.context.store, product)
 

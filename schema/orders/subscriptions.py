@@ -68,7 +68,7 @@ class OrderSubscriptions:
         ] = 50,
         after: CursorArgument = strawberry.UNSET,
     ) -> AsyncGenerator[read.OrdersFrame, None]:
-        customer = ids.key(customer_id, "customerId")
+        customer = ids.customer_id(customer_id)
         size = 50 if snapshot is None else snapshot
         if not 0 <= size <= MAX_PAGE_SIZE:
             raise BadQuestion("BAD_PAGE", f"`snapshot` must be 0 to {MAX_PAGE_SIZE}")
@@ -84,7 +84,7 @@ class OrderSubscriptions:
     async def customer_order_summary_updated(
         self, info: Asked, customer_id: CustomerIdArgument
     ) -> AsyncGenerator[read.CustomerOrderSummary, None]:
-        customer = ids.key(customer_id, "customerId")
+        customer = ids.customer_id(customer_id)
         async with aclosing(read.summary_updates(info.context.store, info.context.live, customer)) as updates:
             async for summary in updates:
                 yield summary
@@ -93,7 +93,7 @@ class OrderSubscriptions:
     async def product_sales_updated(
         self, info: Asked, sku: Annotated[str, strawberry.argument(description="The product.")]
     ) -> AsyncGenerator[read.ProductSales, None]:
-        product = ids.key(sku, "sku")
+        product = ids.sku(sku)
         async with aclosing(read.sales_updates(info.context.store, info.context.live, product)) as updates:
             async for sales in updates:
                 yield sales

@@ -170,3 +170,13 @@ async def test_a_bad_page_of_the_history_is_an_error_and_the_order_null(api: Api
     assert [(error.path, (error.extensions or {})["code"]) for error in result.errors or []] == [
         (["order", "history"], code)
     ]
+
+
+@pytest.mark.parametrize(
+    "question",
+    ['customerOrderSummary(customerId: "product:ada") { id }', 'productSales(sku: "customer:tea") { id }'],
+)
+async def test_the_id_of_something_else_is_no_customer_and_no_product(api: Api, question: str) -> None:
+    answer = await api.execute(f"{{ {question} }}")
+    assert answer.errors
+    assert [error.extensions for error in answer.errors] == [{"code": "BAD_ID"}]
