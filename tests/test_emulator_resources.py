@@ -94,9 +94,9 @@ async def test_a_partition_key_is_for_ever(database: DatabaseProxy) -> None:
 async def test_a_container_has_the_partitions_that_its_throughput_needs(
     server: Emulator, database: DatabaseProxy
 ) -> None:
-    container = await database.create_container("c", KEY, offer_throughput=50_000)
+    container = await database.create_container("c", KEY, offer_throughput=30_000)
     assert len(server.container("db", "c").partitions) == 5
-    assert (await container.get_throughput()).offer_throughput == 50_000
+    assert (await container.get_throughput()).offer_throughput == 30_000
     await container.replace_throughput(70_000)
     assert (await container.get_throughput()).offer_throughput == 70_000
     assert len(server.container("db", "c").partitions) == 7
@@ -159,6 +159,9 @@ async def test_an_account_continues_from_its_file(tmp_path: Path) -> None:
         items = await new_container(client, default_ttl=-1)
         await items.create_item({"id": "1", "pk": "a", "text": "ü"})
         server.split("db", "c", "0")
+        await items.scripts.create_user_defined_function({"id": "f", "body": "function () { }"})
+        user = await client.get_database_client("db").create_user({"id": "u"})
+        await user.create_permission({"id": "p", "permissionMode": "Read", "resource": "dbs/db/colls/c"})
         snapshot.write(server.account, file)
         saved = snapshot.dump(server.account)
     async with emulator(partitions=2) as server, client_of(server) as client:
@@ -168,6 +171,9 @@ async def test_an_account_continues_from_its_file(tmp_path: Path) -> None:
         await items.create_item({"id": "2", "pk": "a"})
         assert await ids(items) == ["1", "2"]
         assert (await items.read_item("1", "a"))["text"] == "ü"
+        assert (await items.scripts.get_user_defined_function("f"))["body"] == "function () { }"
+        user = client.get_database_client("db").get_user_client("u")
+        assert (await user.get_permission("p")).permission_mode == "Read"
 
 
 async def ids(items: ContainerProxy) -> list[str]:

@@ -10,12 +10,12 @@ from . import snapshot
 from .server import KEY, PARTITIONS, emulator
 
 
-async def serve(port: int, partitions: int, key: str, data: Path | None) -> None:
+async def serve(port: int, partitions: int, key: str, latency: float, data: Path | None) -> None:
     """Serve until a signal comes; with `data`, continue from that file and keep it up to date."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with emulator(partitions=partitions, key=key, port=port) as server:
+    async with emulator(partitions=partitions, key=key, port=port, latency=latency) as server:
         keeper: asyncio.Task[None] | None = None
         if data is not None:
             snapshot.read(server.account, data)
@@ -32,10 +32,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8081, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="physical partitions per container")
     parser.add_argument("--key", default=KEY, help="the master key, base64")
+    parser.add_argument("--latency", type=float, default=0.0, help="milliseconds that every answer takes at least")
     parser.add_argument("--data", type=Path, help="a file that keeps the account from one run to the next")
     arguments = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(arguments.port, arguments.partitions, arguments.key, arguments.data))
+        asyncio.run(
+            serve(arguments.port, arguments.partitions, arguments.key, arguments.latency / 1000, arguments.data)
+        )
 
 
 if __name__ == "__main__":

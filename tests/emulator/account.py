@@ -1,26 +1,40 @@
 """The account: its databases with their containers, and the offers (throughput) of both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .containers import Container, check_name, new_etag, rid_of
+from .containers import Container
 from .errors import already_exists, bad_request, owner_not_found, resource_not_found
+from .names import check_name, new_etag, rid_of
+from .shelves import SORTS, Shelf
 
 PARTITION_THROUGHPUT = 10_000
-"""Units per second that one physical partition can serve; a container has as many as its throughput needs."""
+"""Units per second that one physical partition can serve; a container gets more when its throughput needs them."""
+INITIAL_THROUGHPUT = 6_000
+"""Units per second that a new container's partitions are planned for, when its throughput is not automatic."""
 
 
 class Database:
-    """A database and its containers by name."""
+    """A database, its containers by name, its users, and the permissions of each by the user's resource id."""
 
-    def __init__(self, id: str, rid: str, now: float) -> None:
+    def __init__(self, id: str, rid: str, clock: Callable[[], float]) -> None:
         self.rid = rid
         self.containers: dict[str, Container] = {}
         self.containers_made = 0
         self.document: dict[str, Any] = {
-            "id": id, "_rid": rid, "_self": f"dbs/{rid}/", "_etag": new_etag(), "_ts": int(now),
+            "id": id, "_rid": rid, "_self": f"dbs/{rid}/", "_etag": new_etag(), "_ts": int(clock()),
             "_colls": "colls/", "_users": "users/",
         }  # fmt: skip
+        self.users = Shelf(SORTS["users"], rid, self.document["_self"], clock)
+        self.permissions: dict[str, Shelf] = {}
+        self._clock = clock
+
+    def permissions_of(self, user: str) -> Shelf:
+        """The permissions of a user."""
+        owner = self.users.find(user)
+        if owner["_rid"] not in self.permissions:
+            self.permissions[owner["_rid"]] = Shelf(SORTS["permissions"], owner["_rid"], owner["_self"], self._clock)
+        return self.permissions[owner["_rid"]]
 
 
 class Account:
@@ -62,7 +76,7 @@ class Account:
         if id in self.databases:
             raise already_exists()
         self.databases_made += 1
-        database = Database(id, rid_of(self.databases_made), self.clock())
+        database = Database(id, rid_of(self.databases_made), self.clock)
         self.databases[id] = database
         if throughput:
             self._offer(database.document, throughput)
@@ -86,8 +100,7 @@ class Account:
     def create_container(self, database: str, definition: Any, throughput: dict[str, Any] | None) -> Container:
         parent = self.database(database)
         id = check_name(definition.get("id") if isinstance(definition, dict) else None)
-        wanted = (throughput or {}).get("offerThroughput", 0)
-        partitions = max(self.partitions, -(-wanted // PARTITION_THROUGHPUT))
+        partitions = max(self.partitions, _initial_partitions(throughput or {}))
         container = Container(definition, parent.rid, parent.containers_made + 1, partitions, self.clock)
         if id in parent.containers:
             raise already_exists()
@@ -102,6 +115,17 @@ class Account:
         container = self.container(database, name)
         del self.database(database).containers[container.document["id"]]
         self._forget_offers(container.rid)
+
+    def link(self, parts: Sequence[str]) -> list[str]:
+        """The parts of a link with the names of database and container, where there is one, as resource ids."""
+        link = list(parts)
+        for database in self.databases.values():
+            if link[1:2] in ([database.rid], [database.document["id"]]):
+                link[1] = database.rid
+                for container in database.containers.values():
+                    if link[2:4] in (["colls", container.rid], ["colls", container.document["id"]]):
+                        link[3] = container.rid
+        return link
 
     # ------------------------------------------------------------------------------------------ offers
 
@@ -133,3 +157,9 @@ class Account:
             for container in database.containers.values():
                 while container.rid == rid and len(container.partitions) < -(-throughput // PARTITION_THROUGHPUT):
                     container.split(max(container.partitions, key=lambda one: one.width).id)
+
+
+def _initial_partitions(offer: dict[str, Any]) -> int:
+    if "offerAutopilotSettings" in offer:
+        return int(-(-offer["offerAutopilotSettings"]["maxThroughput"] // PARTITION_THROUGHPUT))
+    return int(-(-offer.get("offerThroughput", 0) // INITIAL_THROUGHPUT))

@@ -29,14 +29,18 @@ def signature(key: str, method: str, resource: tuple[str, str], date: str) -> st
     return base64.b64encode(digest).decode()
 
 
-def verify(key: str, method: str, parts: Sequence[str], headers: Mapping[str, str]) -> None:
-    """Return if the request is signed with `key`; raise 401 otherwise."""
+def token_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """The fields of the authorization header: type, ver and sig. Raises 401 if there is none."""
     given = headers.get("authorization", "")
     if not given:
         raise ServiceError(
             401, "Required Header authorization is missing. Ensure a valid Authorization token is passed."
         )
-    token = dict(parse_qsl(unquote(given).replace("+", "%2B"), keep_blank_values=True))
+    return dict(parse_qsl(unquote(given).replace("+", "%2B"), keep_blank_values=True))
+
+
+def verify(key: str, token: Mapping[str, str], method: str, parts: Sequence[str], headers: Mapping[str, str]) -> None:
+    """Return if the request is signed with `key`; raise 401 otherwise."""
     date, sent = headers.get("x-ms-date", ""), token.get("sig", "").encode()
     expected = [signature(key, method, resource, date).encode() for resource in resources_of(parts)]
     if token.get("type") != "master" or not any(hmac.compare_digest(sent, one) for one in expected):

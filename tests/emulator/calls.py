@@ -52,6 +52,16 @@ class Call:
                 return "database"
             case ["dbs", _, "colls"] | ["dbs", _, "colls", _]:
                 return "container"
+            case ["dbs", _, "users"] | ["dbs", _, "users", _]:
+                return "user"
+            case ["dbs", _, "users", _, "permissions"] | ["dbs", _, "users", _, "permissions", _]:
+                return "permission"
+            case ["dbs", _, "colls", _, "sprocs", _] if self.method == "POST":
+                return "execute"
+            case ["dbs", _, "colls", _, "sprocs" | "triggers" | "udfs"]:
+                return "script"
+            case ["dbs", _, "colls", _, "sprocs" | "triggers" | "udfs", _]:
+                return "script"
             case ["dbs", _, "colls", _, "pkranges"]:
                 return "pkranges"
             case ["dbs", _, "colls", _, "conflicts"] | ["dbs", _, "colls", _, "conflicts", _]:

@@ -4,45 +4,24 @@ Every write goes through a `Transaction`, which applies all of its changes under
 """
 
 import base64
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .computed import ComputedProperties
 from .errors import ServiceError, bad_request, range_gone, too_large
 from .indexing import IndexingPolicy
 from .keys import Key, KeyDefinition, split_path, value_at
-from .partitions import RING_END, Item, Partition, boundaries, middle
+from .names import check_name, new_etag, rid_of
+from .partitions import RING_END, Change, Item, Partition, boundaries, middle
+from .shelves import SORTS, Shelf
 from .values import UNDEFINED, canonical, dumps
 
 MAX_ITEM = 2 * 1024 * 1024
+SCRIPTS = ("sprocs", "triggers", "udfs")
 SYSTEM = ("_rid", "_self", "_etag", "_ts", "_attachments")
 _KEPT = ("indexingPolicy", "partitionKey", "defaultTtl", "uniqueKeyPolicy", "conflictResolutionPolicy",
          "computedProperties", "analyticalStorageTtl", "changeFeedPolicy", "geospatialConfig",
          "vectorEmbeddingPolicy", "fullTextPolicy")  # fmt: skip
-
-
-def new_etag() -> str:
-    return f'"{uuid.uuid4()}"'
-
-
-def rid_of(*numbers: int) -> str:
-    """A resource id: four bytes of each number, in the service's base64."""
-    return base64.b64encode(b"".join(n.to_bytes(4, "big") for n in numbers), b"+-").decode()
-
-
-def check_id(id: Any, limit: int = 1024) -> str:
-    """`id` if the service takes it as one (of less than `limit` bytes); 400 otherwise."""
-    if id is None:
-        raise bad_request("The input content is invalid because the required properties - 'id; ' - are missing")
-    bad = not isinstance(id, str) or not id or len(id.encode()) >= limit or id[-1] == " "
-    if bad or any(char in "/\\?#\t\r\n" for char in id):
-        raise bad_request(f"Ensure to provide a unique non-empty string less than '{limit}' characters.")
-    return str(id)
-
-
-def check_name(id: Any) -> str:
-    """The same for the name of a database or container."""
-    return check_id(id, 255)
 
 
 class Container:
@@ -62,10 +41,12 @@ class Container:
         self.generation = 1
         self.document: dict[str, Any] = {}
         self.policy = IndexingPolicy(None)
+        self.computed = ComputedProperties(None)
         self.unique: list[list[list[str]]] = []
         self.define(definition)
         self.partitions = [self._partition(low, high) for low, high in boundaries(partitions)]
         self.rewound: dict[str, str | None] = {}
+        self.scripts = {name: Shelf(SORTS[name], self.rid, self.link, clock) for name in SCRIPTS}
 
     # ------------------------------------------------------------------------------------------ settings
 
@@ -77,7 +58,8 @@ class Container:
         ttl = definition.get("defaultTtl")
         if ttl is not None and (type(ttl) is not int or ttl == 0 or ttl < -1):
             raise bad_request("The value of 'defaultTtl' is not valid: it must be -1 or a positive number of seconds.")
-        self.policy = IndexingPolicy(definition.get("indexingPolicy"))
+        self.computed = ComputedProperties(definition.get("computedProperties"))
+        self.policy = IndexingPolicy(definition.get("indexingPolicy"), self.computed.names)
         unique = (definition.get("uniqueKeyPolicy") or {}).get("uniqueKeys", [])
         self.unique = [[split_path(path) for path in entry["paths"]] for entry in unique]
         self.document = {
@@ -135,6 +117,8 @@ class Container:
             items = [item for parent in old for item in parent.changes.values() if child.owns(item.key.epk)]
             for item in sorted(items, key=lambda item: item.lsn):
                 child.put(item)
+            log = [change for parent in old for change in parent.log if child.owns(change.subject.key.epk)]
+            child.log = sorted(log, key=lambda change: change.lsn)
         kept = [p for p in self.partitions if p not in old]
         self.partitions = sorted(kept + children, key=lambda p: p.low)
         return children
@@ -143,6 +127,19 @@ class Container:
 
     def is_live(self, item: Item) -> bool:
         return item.expires is None or self.clock() < item.expires
+
+    @property
+    def keeps(self) -> float | None:
+        """For how many seconds versions and deletions are kept for the change feed; None if they are not."""
+        minutes = (self.document.get("changeFeedPolicy") or {}).get("retentionDuration")
+        return None if not minutes else float(minutes) * 60
+
+    def expire(self, partition: Partition) -> None:
+        """Record the deletion of items whose time has come."""
+        for item in [item for item in partition.changes.values() if not self.is_live(item)]:
+            partition.lsn += 1
+            partition.remove(item.key, item.id)
+            partition.log.append(Change(item, None, partition.lsn, item.expires or self.clock(), expired=True))
 
     def logical(self, key: Key) -> list[Item]:
         """The live items of a logical partition, in the order of their creation."""
@@ -216,9 +213,15 @@ class Transaction:
 
     def commit(self) -> int:
         """Apply what was staged; returns the LSN of the partition afterwards."""
+        keeps = self.container.keeps is not None
+        if keeps:
+            self.container.expire(self.partition)
         if self._staged:
             self.partition.lsn += 1
         for id, item in self._staged.items():
+            before = self.partition.get(self.key, id)
+            if keeps and (before or item):
+                self.partition.log.append(Change(before, item, self.partition.lsn, self.container.clock()))
             if item is None:
                 self.partition.remove(self.key, id)
             else:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import charges
-from .containers import Transaction, check_id
+from .containers import Transaction
 from .errors import already_exists, bad_request, item_not_found, precondition_failed
+from .names import check_id
 from .partitions import Item
 from .patch import apply, meets
 

@@ -48,6 +48,13 @@ def bad_request(message: str, substatus: int = 0) -> ServiceError:
     return ServiceError(400, message, substatus)
 
 
+def cross_partition_disabled() -> ServiceError:
+    return bad_request(
+        "Cross partition query is required but disabled. Please set x-ms-documentdb-query-enablecrosspartition to "
+        "true, specify x-ms-documentdb-partitionkey, or revise your query to avoid this exception."
+    )
+
+
 def item_not_found() -> ServiceError:
     return ServiceError(
         404, "Entity with the specified id does not exist in the system. ResourceType: Document, OperationType: Read"

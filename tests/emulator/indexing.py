@@ -29,9 +29,10 @@ def _paths(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class IndexingPolicy:
-    """A policy document, normalised as the service returns it."""
+    """A policy document, normalised as the service returns it. Wildcards do not cover the `computed` properties."""
 
-    def __init__(self, policy: dict[str, Any] | None) -> None:
+    def __init__(self, policy: dict[str, Any] | None, computed: frozenset[str] = frozenset()) -> None:
+        self._computed = computed
         self.document = {**DEFAULT_POLICY, **(policy or {})}
         self.document["automatic"] = bool(self.document.get("automatic", True))
         included, excluded = _paths(self.document["includedPaths"]), _paths(self.document["excludedPaths"])
@@ -61,6 +62,8 @@ class IndexingPolicy:
             return False
         if path in _ALWAYS:
             return True
+        if path[0] in self._computed:
+            return self.explicit(path)
         best, answer = (-1, False), False
         for names, below, included in self._rules:
             matches = path[: len(names)] == tuple(names) and (below or len(path) == len(names))

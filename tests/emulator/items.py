@@ -1,10 +1,9 @@
 """Requests about the items of a container."""
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
-from . import batch, charges, documents, feed, plan, query
+from . import batch, charges, documents, feed, metrics, plan, query
 from .calls import Call
 from .containers import MAX_ITEM, Container
 from .documents import Outcome
@@ -13,31 +12,6 @@ from .faults import Faults
 from .keys import Key
 from .partitions import RING_END, Item, Partition
 from .replies import Reply, data_headers, listing
-from .values import dumps
-
-
-def metrics(call: Call, answer: query.Answer) -> dict[str, str]:
-    """The query metrics and index utilisation that the client asked for."""
-    headers = {}
-    if call.flag("x-ms-documentdb-populatequerymetrics"):
-        numbers = {
-            "totalExecutionTimeInMs": 0.1,
-            "retrievedDocumentCount": answer.retrieved,
-            "retrievedDocumentSize": 0,
-            "outputDocumentCount": len(answer.values),
-            "outputDocumentSize": len(dumps(answer.values)),
-            "indexUtilizationRatio": 1.0,
-        }
-        headers["x-ms-documentdb-query-metrics"] = ";".join(f"{name}={number}" for name, number in numbers.items())
-    if call.flag("x-ms-cosmos-populateindexmetrics"):
-        kinds = (
-            "UtilizedSingleIndexes",
-            "PotentialSingleIndexes",
-            "UtilizedCompositeIndexes",
-            "PotentialCompositeIndexes",
-        )
-        headers["x-ms-cosmos-index-utilization"] = base64.b64encode(dumps({kind: [] for kind in kinds})).decode()
-    return headers
 
 
 class Items:
@@ -52,6 +26,9 @@ class Items:
         intended = call.headers.get("x-ms-cosmos-intended-collection-rid")
         if intended is not None and intended != self.container.rid:
             raise bad_request("Collection rid in the request does not match that of the collection.", 1024)
+        scripts = ("x-ms-documentdb-pre-trigger-include", "x-ms-documentdb-post-trigger-include")
+        if kind == "execute" or any(call.headers.get(name) for name in scripts):
+            raise bad_request("This server keeps stored procedures, triggers and functions, but does not run them.")
         match kind:
             case "batch":
                 return self._batch(call)
@@ -147,7 +124,7 @@ class Items:
         headers |= {"x-ms-item-count": str(len(answer.values))}
         if answer.continuation is not None:
             headers["x-ms-continuation"] = answer.continuation
-        headers |= metrics(call, answer)
+        headers |= metrics.headers(self.container, answer, call.headers)
         return Reply(200, listing(self.container.rid, "Documents", answer.values), headers, answer.charge)
 
     def _list(self, call: Call) -> Reply:
@@ -160,23 +137,24 @@ class Items:
         return Reply(200, listing(self.container.rid, "Documents", answer.values), headers, answer.charge)
 
     def _feed(self, call: Call) -> Reply:
-        if call.headers["a-im"].lower() != "incremental feed":
-            raise bad_request("Full-fidelity change feed requires continuous backup, which this account does not have.")
         partition, scope, label = self._feed_scope(call)
         self._check_session(call, partition)
         start = call.headers.get("if-none-match")
         if self.faults.take("duplicate_feed", "feed", call.container):
             start = self.container.rewound.get(label, start)
         size = int(call.headers.get("x-ms-max-item-count", "-1"))
-        page = feed.page(self.container, partition, scope, size, start, call.headers.get("if-modified-since"))
-        if page.items:
+        if call.headers["a-im"].lower() == "full-fidelity feed":
+            page = feed.everything(self.container, partition, scope, size, start)
+        else:
+            page = feed.latest(self.container, partition, scope, size, start, call.headers.get("if-modified-since"))
+        if page.entries:
             self.container.rewound[label] = start
         headers = data_headers(self.container, self.names, partition) | {"etag": page.etag}
-        if not page.items:
+        if not page.entries:
             return Reply(304, None, headers, charges.NOTHING)
-        headers["x-ms-item-count"] = str(len(page.items))
-        body = listing(self.container.rid, "Documents", page.documents())
-        return Reply(200, body, headers, charges.feed([item.size for item in page.items]))
+        headers["x-ms-item-count"] = str(len(page.entries))
+        body = listing(self.container.rid, "Documents", page.entries)
+        return Reply(200, body, headers, charges.feed(page.sizes))
 
     def _feed_scope(self, call: Call) -> tuple[Partition, Callable[[Item], bool], str]:
         header = call.headers.get("x-ms-documentdb-partitionkey")

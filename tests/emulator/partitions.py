@@ -31,9 +31,30 @@ class Item:
         return str(self.body["_etag"])
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of an item: created if there was none before, deleted if there is none after. `at`: epoch seconds."""
+
+    before: Item | None
+    after: Item | None
+    lsn: int
+    at: float
+    expired: bool = False
+
+    @property
+    def subject(self) -> Item:
+        """The version that the change is about."""
+        item = self.after or self.before
+        assert item is not None
+        return item
+
+
 @dataclass(slots=True)
 class Partition:
-    """A physical partition and its items: by logical partition and id, and in the order of their last change."""
+    """A physical partition and its items: by logical partition and id, and in the order of their last change.
+
+    `log` has every change, if the container keeps them.
+    """
 
     id: str
     low: str
@@ -44,6 +65,7 @@ class Partition:
     born: int = 1
     items: dict[str, dict[str, Item]] = field(default_factory=dict)
     changes: dict[tuple[str, str], Item] = field(default_factory=dict)
+    log: list[Change] = field(default_factory=list)
 
     @property
     def width(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import charges, plan, sql_ast, sql_run
 from .containers import Container
-from .errors import bad_request
+from .errors import bad_request, cross_partition_disabled
 from .keys import Key
 from .partitions import RING_END, Item, Partition
 from .sql_eval import Row, evaluate
@@ -20,13 +20,15 @@ DYNAMIC_PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A page, the partition that served it, its charge and the continuation header."""
+    """A page of a query, the partition that served it, its charge, the continuation header, and what was loaded."""
 
+    select: sql_ast.Select
     values: list[Any]
     partition: Partition
     charge: float
     continuation: str | None
     retrieved: int = 0
+    retrieved_bytes: int = 0
 
 
 def page_size(headers: Mapping[str, str]) -> int:
@@ -92,28 +94,28 @@ def answer(container: Container, body: Any, headers: Mapping[str, str]) -> Answe
     state, size = _decode(headers.get("x-ms-continuation")), page_size(headers)
     target = scope(container, headers)
     if target is None:
-        if plan.needs_plan(select) and len(container.partitions) > 1:
+        if plan.needs_plan(select):
             raise plan.not_servable()
         key = fixed_key(container, select, parameters)
         if key is None:
             if headers.get("x-ms-documentdb-query-enablecrosspartition", "").lower() != "true":
-                raise bad_request(
-                    "Cross partition query is required but disabled. Please set "
-                    "x-ms-documentdb-query-enablecrosspartition to true, specify x-ms-documentdb-partitionkey, or "
-                    "revise your query to avoid this exception."
-                )
+                raise cross_partition_disabled()
             return _across(container, select, parameters, size, state)
         target = container.partition(key), container.logical(key)
     partition, items = target
-    page = sql_run.run(select, parameters, items, container.policy, size, state)
-    cost = charges.query(page.sizes, page.scanned)
-    return Answer(page.values, partition, cost, _encode(page.continuation), retrieved(select, page))
+    page = sql_run.run(select, parameters, items, container.policy, size, state, container.computed.view)
+    return _answer(select, page, partition, page.continuation)
 
 
-def retrieved(select: sql_ast.Select, page: sql_run.Page) -> int:
-    """How many items had to be loaded: none for a count, which the index answers."""
+def _answer(
+    select: sql_ast.Select, page: sql_run.Page, partition: Partition, following: dict[str, Any] | None
+) -> Answer:
+    """Nothing is loaded for a count: the index answers it."""
     calls = plan.aggregates(select)
-    return 0 if calls and all(call.name == "COUNT" for call in calls) else page.scanned
+    loaded = (page.scanned, page.scanned_bytes)
+    if calls and all(call.name == "COUNT" for call in calls):
+        loaded = (0, 0)
+    return Answer(select, page.values, partition, charges.query(page.sizes, page.scanned), _encode(following), *loaded)
 
 
 def scope(container: Container, headers: Mapping[str, str]) -> tuple[Partition, list[Item]] | None:
@@ -139,11 +141,11 @@ def _across(
     low = state["low"] if state else ""
     inner = state["inner"] if state else None
     partition = next(one for one in container.partitions if one.high > low)
-    page = sql_run.run(select, parameters, container.within(partition, low), container.policy, size, inner)
+    items = container.within(partition, low)
+    page = sql_run.run(select, parameters, items, container.policy, size, inner, container.computed.view)
     following: dict[str, Any] | None = None
     if page.continuation is not None:
         following = {"low": low, "inner": page.continuation}
     elif partition.high != RING_END:
         following = {"low": partition.high, "inner": None}
-    cost = charges.query(page.sizes, page.scanned)
-    return Answer(page.values, partition, cost, _encode(following), retrieved(select, page))
+    return _answer(select, page, partition, following)

@@ -6,11 +6,12 @@ from . import query, sql_run
 from .account import Account
 from .calls import Call
 from .containers import Container
-from .errors import bad_request, resource_not_found
+from .errors import bad_request, cross_partition_disabled, resource_not_found
 from .indexing import IndexingPolicy
 from .keys import Key
 from .partitions import Item
 from .replies import Reply, listing, resource
+from .shelves import Shelf
 from .values import loads
 
 _NO_KEY = Key("[]", "")
@@ -37,9 +38,9 @@ def _throughput(call: Call) -> dict[str, Any] | None:
 def _all(call: Call, rid: str, name: str, documents: list[dict[str, Any]]) -> Reply:
     """A list of resources, or a query over them."""
     if call.method == "GET":
-        return Reply(200, listing(rid, name, documents))
+        return Reply(200, listing(rid, name, [dict(document) for document in documents]))
     select, parameters = query.parse_body(call.body)
-    items = [Item(document["id"], _NO_KEY, n, document, 128, 0) for n, document in enumerate(documents)]
+    items = [Item(document["id"], _NO_KEY, n, dict(document), 128, 0) for n, document in enumerate(documents)]
     page = sql_run.run(select, parameters, items, IndexingPolicy(None), len(items) + 1)
     return Reply(200, listing(rid, name, page.values), charge=2.0)
 
@@ -99,6 +100,9 @@ def conflicts(container: Container, call: Call) -> Reply:
     """An account with one region for writes has no conflicts."""
     if len(call.parts) > 5:
         raise resource_not_found("Conflict")
+    scoped = "x-ms-documentdb-partitionkey" in call.headers or call.flag("x-ms-documentdb-query-enablecrosspartition")
+    if call.method == "POST" and not scoped:
+        raise cross_partition_disabled()
     return Reply(200, listing(container.rid, "Conflicts", []))
 
 
@@ -111,3 +115,20 @@ def offers(account: Account, call: Call) -> Reply:
         if call.parts[1].lower() in (offer["id"].lower(), offer["_rid"].lower()):
             return resource(offer)
     raise resource_not_found("Offer")
+
+
+def shelved(shelf: Shelf, call: Call) -> Reply:
+    """Requests about users, permissions, stored procedures, triggers and functions, as resources."""
+    if len(call.parts) % 2:
+        if call.method != "POST" or call.is_query:
+            return _all(call, shelf.owner_rid, shelf.sort.list_name, list(shelf.documents.values()))
+        if call.flag("x-ms-documentdb-is-upsert"):
+            document, new = shelf.upsert(call.body)
+            return resource(document, 201 if new else 200)
+        return resource(shelf.create(call.body), 201)
+    if call.method == "PUT":
+        return resource(shelf.replace(call.parts[-1], call.body))
+    if call.method == "DELETE":
+        shelf.delete(call.parts[-1])
+        return Reply(204)
+    return resource(shelf.find(call.parts[-1]))

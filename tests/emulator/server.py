@@ -26,10 +26,11 @@ PARTITIONS = 4
 
 
 class Emulator(Service):
-    """A service that listens on 127.0.0.1 while it is open."""
+    """A service that listens on 127.0.0.1 while it is open. Every answer takes `latency` seconds at least."""
 
-    def __init__(self, key: str = KEY, partitions: int = PARTITIONS) -> None:
+    def __init__(self, key: str = KEY, partitions: int = PARTITIONS, latency: float = 0.0) -> None:
         super().__init__(key, partitions)
+        self.latency = latency
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> None:
@@ -61,9 +62,9 @@ class Emulator(Service):
         if self.faults.take("drop_before", kind, call.container):
             return _cut(request)
         late = self.faults.take("delay", kind, call.container)
-        if late is not None:
-            await asyncio.sleep(late.seconds)
+        await asyncio.sleep(self.latency + (late.seconds if late is not None else 0.0))
         reply = self.answer(call, activity)
+        reply.headers["content-location"] = self.url + request.rel_url.raw_path.lstrip("/")
         if reply.status < 300 and self.faults.take("drop_after", kind, call.container):
             return _cut(request)
         return reply.response(activity)
@@ -107,9 +108,11 @@ def _cut(request: web.Request) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def emulator(*, partitions: int = PARTITIONS, key: str = KEY, port: int = 0) -> AsyncIterator[Emulator]:
+async def emulator(
+    *, partitions: int = PARTITIONS, key: str = KEY, port: int = 0, latency: float = 0.0
+) -> AsyncIterator[Emulator]:
     """A running server with an empty account; each new container has `partitions` physical partitions."""
-    server = Emulator(key, partitions)
+    server = Emulator(key, partitions, latency)
     await server.start(port)
     try:
         yield server

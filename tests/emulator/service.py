@@ -3,7 +3,7 @@
 import time
 from collections import Counter, deque
 
-from . import auth, resources
+from . import auth, resources, tokens
 from .account import Account
 from .calls import Call
 from .containers import Container
@@ -69,7 +69,7 @@ class Service:
 
     def _answer(self, call: Call) -> Reply:
         kind = call.kind
-        auth.verify(self.key, call.method, call.parts, call.headers)
+        self._authorize(call)
         rule = self.faults.take("fail", kind, call.container)
         if rule is not None:
             raise rule.error()
@@ -85,10 +85,33 @@ class Service:
                 return resources.containers(self.account, call)
             case "offer":
                 return resources.offers(self.account, call)
+            case "user":
+                return resources.shelved(self.account.database(call.parts[1]).users, call)
+            case "permission":
+                return self._permissions(call)
         container = self.account.container(call.parts[1], call.parts[3], owner=True)
+        if kind == "script":
+            return resources.shelved(container.scripts[call.parts[4]], call)
         if kind == "pkranges":
             return resources.partition_key_ranges(container, call)
         if kind == "conflict":
             return resources.conflicts(container, call)
         names = (self.account.database(call.parts[1]).document["id"], container.document["id"])
         return Items(container, names, self.faults).answer(kind, call)
+
+    def _authorize(self, call: Call) -> None:
+        token = auth.token_of(call.headers)
+        if token.get("type") == "resource":
+            tokens.check(self.account, self.key, token.get("sig", ""), call)
+        else:
+            auth.verify(self.key, token, call.method, call.parts, call.headers)
+
+    def _permissions(self, call: Call) -> Reply:
+        """Permissions are answered with a fresh token each."""
+        until = self.now() + tokens.lifetime(call.headers)
+        reply = resources.shelved(self.account.database(call.parts[1]).permissions_of(call.parts[3]), call)
+        body = reply.body or {}
+        for permission in body.get("Permissions", [body]):
+            if isinstance(permission, dict) and "permissionMode" in permission and "resource" in permission:
+                permission["_token"] = tokens.issue(self.key, permission, until)
+        return reply

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from .account import Account, Database
-from .containers import Container
+from .containers import SCRIPTS, Container
 from .keys import Key
 from .partitions import Item, Partition
+from .shelves import SORTS, Shelf
 from .values import dumps, loads
 
 _COUNTERS = ("items_made", "ranges_made", "generation")
@@ -24,14 +25,28 @@ def _partition(partition: Partition) -> dict[str, Any]:
     return fields | {"items": [_item(item) for item in partition.changes.values()]}
 
 
+def _shelf(shelf: Shelf) -> dict[str, Any]:
+    return {"documents": shelf.documents, "made": shelf.made}
+
+
+def _fill(shelf: Shelf, saved: dict[str, Any]) -> None:
+    shelf.documents, shelf.made = saved["documents"], saved["made"]
+
+
 def dump(account: Account) -> dict[str, Any]:
     """Everything that `load` needs to build the account again."""
     databases = [
         {
             "document": database.document,
             "containers_made": database.containers_made,
+            "users": _shelf(database.users),
+            "permissions": {rid: _shelf(shelf) for rid, shelf in database.permissions.items()},
             "containers": [
-                {"document": container.document, "partitions": [_partition(one) for one in container.partitions]}
+                {
+                    "document": container.document,
+                    "partitions": [_partition(one) for one in container.partitions],
+                    "scripts": {name: _shelf(shelf) for name, shelf in container.scripts.items()},
+                }
                 | {name: getattr(container, name) for name in _COUNTERS}
                 for container in database.containers.values()
             ],
@@ -48,9 +63,13 @@ def load(account: Account, state: dict[str, Any]) -> None:
     account.databases_made = state["databases_made"]
     for saved in state["databases"]:
         document = saved["document"]
-        database = Database(document["id"], document["_rid"], 0)
+        database = Database(document["id"], document["_rid"], account.clock)
         database.document, database.containers_made = document, saved["containers_made"]
         account.databases[document["id"]] = database
+        _fill(database.users, saved["users"])
+        for user in database.users.documents.values():
+            if user["_rid"] in saved["permissions"]:
+                _fill(database.permissions_of(user["_rid"]), saved["permissions"][user["_rid"]])
         for one in saved["containers"]:
             database.containers[one["document"]["id"]] = _container(account, database, one)
 
@@ -61,6 +80,9 @@ def _container(account: Account, database: Database, saved: dict[str, Any]) -> C
     container.link = saved["document"]["_self"]
     for name in _COUNTERS:
         setattr(container, name, saved[name])
+    container.scripts = {name: Shelf(SORTS[name], container.rid, container.link, account.clock) for name in SCRIPTS}
+    for name, shelf in container.scripts.items():
+        _fill(shelf, saved["scripts"][name])
     container.partitions = []
     for one in saved["partitions"]:
         items = one.pop("items")

@@ -1,6 +1,6 @@
 """Runs a query over items: filter, group, order, project, distinct, then the page that was asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,10 @@ from .sql_index import possible_ids
 from .values import UNDEFINED, canonical, dumps, sort_key
 
 MAX_PAGE_BYTES = 4 * 1024 * 1024
+
+
+View = Callable[[dict[str, Any]], dict[str, Any]]
+"""What an item looks like to a query."""
 
 
 class _Reversed:
@@ -48,6 +52,7 @@ class Page:
     values: list[Any]
     sizes: list[int]
     scanned: int
+    scanned_bytes: int
     continuation: dict[str, Any] | None
 
 
@@ -82,10 +87,12 @@ def number_of(expression: ast.Expression | None, parameters: dict[str, Any], wha
     return value
 
 
-def _results(select: ast.Select, parameters: dict[str, Any], items: list[Item], keep_undefined: bool) -> list[Result]:
+def _results(
+    select: ast.Select, parameters: dict[str, Any], items: list[Item], view: View, keep_undefined: bool
+) -> list[Result]:
     rows: list[tuple[Row, Item | None]] = []
     for item in items:
-        found = bound(select, Row({select.root: item.body}, parameters))
+        found = bound(select, Row({select.root: view(item.body)}, parameters))
         rows += [(row, item) for row in found if select.where is None or evaluate(select.where, row) is True]
     if not select.sources:
         rows = [(Row({}, parameters), None)]
@@ -128,6 +135,7 @@ def run(
     policy: IndexingPolicy,
     page_size: int,
     continuation: dict[str, Any] | None = None,
+    view: View = lambda body: body,
 ) -> Page:
     """One page of the query over `items`. A continuation is the place of the last value, or a count of them."""
     check_order(select, policy)
@@ -135,7 +143,7 @@ def run(
     candidates = [item for item in items if ids is None or item.id in ids]
     paths = [ast.path_of(part.expression, select.root) for part in select.order_by]
     keep = len(paths) != 1 or paths[0] is None or policy.explicit(paths[0])
-    results = _results(select, parameters, candidates, keep)
+    results = _results(select, parameters, candidates, view, keep)
     if select.distinct:
         results = _distinct(results)
     state = continuation or {}
@@ -168,9 +176,9 @@ def run(
             following["after"] = {"order": [_mark(value) for value in page[-1].order], "number": page[-1].number}
         else:
             following["count"] = done + len(page)
-    return Page(
-        [r.value for r in page], [min(r.size, len(dumps(r.value)) + 64) for r in page], len(candidates), following
-    )
+    sizes = [min(r.size, len(dumps(r.value)) + 64) for r in page]
+    loaded = sum(item.size for item in candidates)
+    return Page([r.value for r in page], sizes, len(candidates), loaded, following)
 
 
 def _mark(value: Any) -> list[Any]:
