@@ -17,8 +17,13 @@ class Settings(BaseSettings):
     )
     cosmos_key: SecretStr | None = Field(None, description="The account's key; without it, the process' own identity.")
     cosmos_database: str = Field("gateway", description="The database in the account.")
-    cosmos_autoscale_max: int | None = Field(
-        None, ge=1000, description="The database's shared autoscale maximum in RU/s; none for serverless accounts."
+    cosmos_throughput: Literal["serverless", "shared", "autoscale"] = Field(
+        "serverless",
+        description="What `gateway provision` sets: no throughput, one autoscale maximum for the database, or for each "
+        "container.",
+    )
+    cosmos_autoscale_max: int = Field(
+        1000, ge=1000, multiple_of=1000, description="The autoscale maximum in RU/s, of the database or each container."
     )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")

@@ -110,13 +110,10 @@ async def provision(settings: Settings, *, dry_run: bool) -> list[Step]:
     """Make what the store lacks, and say what was done. Raises StoreUnusable, also for what needs no provisioning."""
     if not settings.on_cosmos:
         raise StoreUnusable(f"{settings.store_url} needs no provisioning: a SQLite store makes itself")
-    from store.cosmos import connect, credential, provision
+    from store.cosmos import Throughput, connect, provision
 
-    async with connect(settings.store_url, credential(settings.secret_key)) as client:
-        return await provision(
-            client,
-            settings.cosmos_database,
-            CONTAINERS,
-            autoscale_max=settings.cosmos_autoscale_max,
-            dry_run=dry_run,
-        )
+    throughput = None
+    if settings.cosmos_throughput != "serverless":
+        throughput = Throughput(settings.cosmos_autoscale_max, shared=settings.cosmos_throughput == "shared")
+    async with connect(settings.store_url, settings.secret_key) as client:
+        return await provision(client, settings.cosmos_database, CONTAINERS, throughput=throughput, dry_run=dry_run)

@@ -11,7 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from projector.projection import C, Projection, V
-from store import MAX_WRITES, Conflict, Container, Create, Document, In, Query, Replace, TooLarge, Turns, Upsert, Write
+from store import (
+    MAX_WRITES,
+    Conflict,
+    Container,
+    Create,
+    Document,
+    In,
+    OutcomeUnknown,
+    Query,
+    Replace,
+    TooLarge,
+    Turns,
+    Upsert,
+    Write,
+)
 
 PARALLEL_PARTITIONS = 16
 MAX_ATTEMPTS = 20
@@ -62,7 +76,7 @@ async def _apply_to_partition(projection: Projection[C, V], target: Container, p
     while True:
         try:
             return await _fold(projection, target, partition, share, batch)
-        except Conflict:
+        except (Conflict, OutcomeUnknown):  # what may have been applied is found, and recognised, when it is read again
             conflicts += 1
             if conflicts == MAX_ATTEMPTS:
                 raise
@@ -92,9 +106,13 @@ async def _read(
 ) -> tuple[dict[str, V], dict[str, str]]:
     if not ids:
         return {}, {}
-    page = await target.query(Query(partition, (In("id", tuple(ids)),), limit=len(ids)))
-    known: dict[str, V] = {document.id: document.decode(projection.view) for document in page.documents}
-    return known, {document.id: document.etag for document in page.documents}
+    if len(ids) == 1:
+        found = await target.read(partition, ids[0])
+        documents = [found] if found else []
+    else:
+        documents = (await target.query(Query(partition, (In("id", tuple(ids)),), limit=len(ids)))).documents
+    known: dict[str, V] = {document.id: document.decode(projection.view) for document in documents}
+    return known, {document.id: document.etag for document in documents}
 
 
 async def _commit(

@@ -54,24 +54,26 @@ async def wait_for(store: Store, live: Live, wanted: Consistency, sku: str | Non
     if not 0 <= wanted.wait_ms <= MAX_WAIT_MS:
         raise BadQuestion("BAD_CONSISTENCY", f"`waitMs` must be 0 to {MAX_WAIT_MS}")
     writes = [_parse(token) for token in wanted.after]
+    until = asyncio.get_running_loop().time() + wanted.wait_ms / 1000
     try:
-        async with asyncio.timeout(wanted.wait_ms / 1000):
-            for order_id, version in writes:
-                await _shown(store, live, order_id, version, sku)
+        for order_id, version in writes:
+            await _shown(store, live, order_id, version, sku, until)
     except TimeoutError as late:
         if wanted.insist:
             raise Lagging("READ_MODEL_LAGGING", "the read model does not show that write yet; try again") from late
 
 
-async def _shown(store: Store, live: Live, order_id: str, version: int, sku: str | None) -> None:
+async def _shown(store: Store, live: Live, order_id: str, version: int, sku: str | None, until: float) -> None:
+    """Return when the write is shown. Raises TimeoutError at `until`, though not before it has looked."""
     customer_id = customer_of(order_id)
-    views = versions(store, live, CUSTOMER_VIEWS.name, customer_id, order_id, OrderView, since=version - 1)
+    views = versions(store, live, CUSTOMER_VIEWS.name, customer_id, order_id, OrderView, version - 1, until)
     async with aclosing(views):
         order = await anext(views)
     if sku is None or sku not in order.product_ids or order.submitted_at is None:
         return
     # The product's sales are projected on their own: the order's mark there says what they include.
-    async with aclosing(versions(store, live, PRODUCT_VIEWS.name, sku, sale_id(order_id), Sale)) as marks:
+    sales = versions(store, live, PRODUCT_VIEWS.name, sku, sale_id(order_id), Sale, until=until)
+    async with aclosing(sales) as marks:
         async for mark in marks:
             if mark.cancelled or order.status is not OrderStatus.CANCELLED:
                 return

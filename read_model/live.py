@@ -124,11 +124,19 @@ class Live:
 
 
 async def versions(
-    store: Store, live: Live, container: str, partition: str, id: str, view: type[V], since: int = 0
+    store: Store,
+    live: Live,
+    container: str,
+    partition: str,
+    id: str,
+    view: type[V],
+    since: int = 0,
+    until: float | None = None,
 ) -> AsyncGenerator[V, None]:
     """The document as `view` now, if it is newer than version `since`; then each newer version as it comes.
 
-    Waits for a document that does not exist yet.
+    Waits for a document that does not exist yet. Raises TimeoutError when it would wait beyond `until`, a time of the
+    event loop.
     """
     with live.watch(container, partition, id) as watch:
         document = await store.container(container).read(partition, id)
@@ -138,4 +146,5 @@ async def versions(
                 if newer.version > since:
                     since = newer.version
                     yield newer
-            documents = await watch.next()
+            async with asyncio.timeout_at(until):
+                documents = await watch.next()

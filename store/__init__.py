@@ -105,7 +105,7 @@ async def open_store(
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         return await open_sqlite(url.removeprefix(SQLITE), containers, ranges=feed_ranges)
     if url.startswith(("https://", "http://")):
-        from store.cosmos import credential, open_cosmos  # the SDK takes its time to load
+        from store.cosmos import open_cosmos  # the SDK takes its time to load
 
-        return await open_cosmos(url, credential(key), database, containers)
+        return await open_cosmos(url, key, database, containers)
     raise StoreUnusable(f"{url!r} is not a store: write sqlite:///path/to/file.db, or an account's https:// address")

@@ -1,26 +1,27 @@
-"""The engine on Azure Cosmos DB for NoSQL: one client for the process and its loop, tuned and warmed.
+"""The engine on Azure Cosmos DB for NoSQL.
 
 A commit is one transactional batch, sent once: the SDK's silent re-sending of writes is off, and what got no clear
 answer is OutcomeUnknown. A query asks one partition where it names one. Nothing reads container properties per request.
 """
 
 import asyncio
-import binascii
 import random
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from store.cosmos import feed
-from store.cosmos.errors import OWNER_MISSING, reading, writing
-from store.cosmos.sql import compile_query
-from store.errors import StoreUnusable, Throttled, Unavailable
+from store.cosmos.client import connect
+from store.cosmos.errors import OWNER_MISSING, reading, sub_status, tell, writing
+from store.cosmos.provision import inspect
+from store.cosmos.sql import compile_query, in_order
+from store.errors import StoreUnusable, Throttled
 from store.port import (
     Changes,
     ContainerSpec,
@@ -39,80 +40,39 @@ from store.port import (
 )
 from store.signal import Signal
 
-READ_TIMEOUT_S = 6.0
-"""The service gives up after 5 seconds; see its documentation of request time-outs."""
-CONNECT_TIMEOUT_S = 3.0
 BUSY_DEADLINE_S = 5.0
-"""How long a commit is tried again while the service asks for patience."""
+"""How long a request is tried again while the service asks for patience."""
 POLL_S = 0.25
 """How often a waiting task looks whether another process has committed."""
 REMEMBERED_SESSIONS = 10_000
 
 SENT_ONCE: dict[str, Any] = {"retry_connect": 0, "retry_read": 0, "retry_write": 0}
 
-
-def credential(key: str | None) -> Any:
-    """The key itself, or the identity of the process (azure-identity, the extra `azure`). Raises StoreUnusable."""
-    if key:
-        return key
-    try:
-        from azure.identity.aio import DefaultAzureCredential  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise StoreUnusable("give COSMOS_KEY, or install azure-identity to use the process' own identity") from error
-    return DefaultAzureCredential()
+T = TypeVar("T")
 
 
-@asynccontextmanager
-async def connect(url: str, key: Any) -> AsyncIterator[CosmosClient]:
-    """A client of the account at `url`, closed at the end. Raises StoreUnusable or Unavailable."""
-    client = await _connected(url, key)
-    try:
-        yield client
-    finally:
-        await client.close()
+async def open_cosmos(url: str, key: str | None, database: str, containers: Iterable[ContainerSpec]) -> "CosmosStore":
+    """Connect to the account at `url` (see `connect`), check what is provisioned there, and warm each container.
 
-
-async def open_cosmos(url: str, key: Any, database: str, containers: Iterable[ContainerSpec]) -> "CosmosStore":
-    """Connect to the account at `url` with `key` (a key, or a credential of azure-identity) and warm each container.
-
-    Raises StoreUnusable for a wrong key or what is not provisioned, Unavailable for what does not answer.
+    Raises StoreUnusable for a wrong key, and with a sentence for each thing that is missing or not as it should be;
+    Unavailable for what does not answer.
     """
-    client = await _connected(url, key)
-    store = CosmosStore(client, database, containers)
-    try:
+    specs = list(containers)
+    async with AsyncExitStack() as resources:
+        client = await resources.enter_async_context(connect(url, key))
+        if problems := await inspect(client, database, specs):
+            raise StoreUnusable("\n".join(problems))
+        store = CosmosStore(client, database, specs)
         await asyncio.gather(*(container.warm() for container in store.containers.values()))
-    except BaseException:
-        await store.close()
-        raise
+        store.resources = resources.pop_all()
     return store
-
-
-async def _connected(url: str, key: Any) -> CosmosClient:
-    try:
-        client = CosmosClient(
-            url,
-            key,
-            transport=AioHttpTransport(use_env_settings=False),
-            connection_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            no_response_on_write=True,
-        )
-    except (ValueError, binascii.Error) as error:
-        raise StoreUnusable("COSMOS_KEY is not a key of Cosmos DB (base64)") from error
-    try:
-        async with reading(f"the account at {url}"):
-            await client.__aenter__()
-    except BaseException:
-        await client.close()
-        raise
-    return client
 
 
 class CosmosStore:
     """An open account. `charges` counts requests, and `units` request units, by container and kind of request."""
 
     def __init__(self, client: CosmosClient, database: str, containers: Iterable[ContainerSpec]) -> None:
-        self._client = client
+        self.resources = AsyncExitStack()
         self.charges: Counter[tuple[str, str]] = Counter()
         self.units: dict[tuple[str, str], float] = {}
         proxy = client.get_database_client(database)
@@ -130,7 +90,7 @@ class CosmosStore:
 
     async def close(self) -> None:
         """Let go of the connections. Idempotent."""
-        await self._client.close()
+        await self.resources.aclose()
 
     def charge(self, container: str, kind: str, headers: Mapping[str, Any]) -> None:
         """Note what a request cost."""
@@ -145,80 +105,51 @@ class CosmosContainer:
     def __init__(self, store: CosmosStore, proxy: ContainerProxy, spec: ContainerSpec) -> None:
         self.spec = spec
         self._store = store
+        self._name = f"container {spec.name!r}"
         self._proxy = proxy
         self._signal = Signal()
         # The SDK does not note the session of a batch, so reads behind it might be older than it (observed, 4.17.1).
         self._sessions: OrderedDict[str, str] = OrderedDict()
 
     async def warm(self) -> None:
-        """Have the SDK know the container before the first request is in a hurry; one read of its properties."""
-        try:
-            async with reading(f"container {self.spec.name!r}"):
-                await self._proxy.read()
-        except Unavailable as error:
-            if isinstance(error.__cause__, CosmosResourceNotFoundError):
-                raise StoreUnusable(
-                    f"container {self.spec.name!r} does not exist; `gateway provision` makes it"
-                ) from error
-            raise
+        """Have the SDK learn what it needs to know of the container before the first request is in a hurry."""
+        await self.feed_ranges()
         await self.read("-", "-")
 
     async def read(self, partition: str, id: str) -> Document | None:
         """The document as it is now, or None."""
         try:
-            async with reading(f"container {self.spec.name!r}"):
-                try:
-                    body = await self._proxy.read_item(id, partition, **self._options("read", partition))
-                except CosmosResourceNotFoundError as error:
-                    if error.sub_status == OWNER_MISSING:
-                        raise
-                    return None
+            return await self._patiently(partial(self._read, partition, id))
         except UnicodeEncodeError as error:
             raise ValueError("an id or a partition key holds a lone surrogate") from error
-        return self._document(dict(body))
 
     async def query(self, query: Query) -> Page:
         """The page that `query` asks for."""
-        text, parameters = compile_query(query)
-        options = self._options("query", query.partition)
-        if query.partition is not None:
-            options["partition_key"] = query.partition
-        found: list[Document] = []
-        async with reading(f"container {self.spec.name!r}"):
-            items = self._proxy.query_items(text, parameters=parameters, max_item_count=query.limit + 1, **options)
-            async for body in items:
-                found.append(self._document(body))
-                if len(found) > query.limit:
-                    break
+        if query.partition is None:
+            found = await self._ask_all(query)
+        else:
+            found = await self._ask(query, partition_key=query.partition)
         return Page(found[: query.limit], more=len(found) > query.limit)
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
         """Apply all `writes` or none; see the port. Tried again for a while when the service asks for patience."""
         check_writes(partition, writes)
         operations = [self._operation(partition, write) for write in writes]
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + BUSY_DEADLINE_S
-        attempt = 0
-        while True:
-            try:
-                return await self._send(partition, operations)
-            except Throttled as busy:
-                attempt += 1
-                pause = busy.retry_after + random.uniform(0, 0.01 * 2**attempt)
-                if loop.time() + pause > deadline:
-                    raise
-                await asyncio.sleep(pause)
+        etags = await self._patiently(partial(self._send, partition, operations))
+        self._signal.notify()
+        return etags
 
     async def feed_ranges(self) -> list[FeedRange]:
         """The ranges that together are the container: its physical partitions."""
-        async with reading(f"container {self.spec.name!r}"):
+        async with reading(self._name):
             return [feed.range_of(found) async for found in self._proxy.read_feed_ranges()]
 
     async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
         """What changed in `scope` behind `after`; see the port."""
         while True:
-            bodies, cursor = await feed.read_page(self._proxy, scope, after, limit, self._hook("feed"))
-            inside = feed.within(scope, bodies, cursor, self.spec.partition_key)
+            bodies, reached = await feed.read_page(self._proxy, scope, after, limit, self._hook("feed"))
+            cursor = feed.confined(reached, scope)
+            inside = bodies if cursor == reached else feed.within(scope, bodies, self.spec.partition_key)
             if inside or not bodies:
                 return Changes(cursor, [self._document(body) for body in inside])
             after = cursor
@@ -230,18 +161,68 @@ class CosmosContainer:
             self._signal.notify()
         return self._signal.count
 
+    async def _patiently(self, request: Callable[[], Awaitable[T]]) -> T:
+        """What the request answers, tried again for BUSY_DEADLINE_S while it is refused for lack of time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BUSY_DEADLINE_S
+        attempt = 0
+        while True:
+            try:
+                return await request()
+            except Throttled as busy:
+                attempt += 1
+                pause = busy.retry_after + random.uniform(0, 0.01 * 2 ** min(attempt, 6))
+                if loop.time() + pause > deadline:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _read(self, partition: str, id: str) -> Document | None:
+        charge = self._charge("read")
+        async with reading(self._name, charge):
+            try:
+                body = await self._proxy.read_item(id, partition, **self._options("read", partition))
+            except CosmosResourceNotFoundError as error:
+                if sub_status(error) == OWNER_MISSING:
+                    raise
+                tell(error, charge)
+                return None
+        return self._document(dict(body))
+
+    async def _ask(self, query: Query, **scope: Any) -> list[Document]:
+        """One document more than the page holds, if there are that many in the scope."""
+        text, parameters = compile_query(query)
+        options = self._options("query", query.partition) | scope
+        found: list[Document] = []
+        async with reading(self._name, self._charge("query")):
+            items = self._proxy.query_items(text, parameters=parameters, max_item_count=query.limit + 1, **options)
+            async for body in items:
+                found.append(self._document(body))
+                if len(found) > query.limit:
+                    break
+        return found
+
+    async def _ask_all(self, query: Query) -> list[Document]:
+        """Ask all physical partitions at the same time, and merge what they answer.
+
+        The SDK would ask them in turn, and repeat rows when a partition splits meanwhile (4.17.1, observed).
+        """
+        while True:
+            ranges = await self.feed_ranges()
+            asked = (self._ask(query, feed_range=feed.to_sdk(range_)) for range_ in ranges)
+            answers = await asyncio.gather(*asked)
+            if ranges == await self.feed_ranges():
+                return in_order(query, [document for answer in answers for document in answer])
+
     async def _send(self, partition: str, operations: list[Any]) -> list[str | None]:
-        async with writing(f"container {self.spec.name!r}"):
+        async with writing(self._name, self._charge("batch")):
             results = await self._proxy.execute_item_batch(
                 operations, partition, response_hook=self._hook("batch"), **SENT_ONCE
             )
-        headers = results.get_response_headers()
-        if session := headers.get("x-ms-session-token"):
+        if session := results.get_response_headers().get("x-ms-session-token"):
             self._sessions[partition] = session
             self._sessions.move_to_end(partition)
             if len(self._sessions) > REMEMBERED_SESSIONS:
                 self._sessions.popitem(last=False)
-        self._signal.notify()
         return [result.get("eTag") for result in results]
 
     def _operation(self, partition: str, write: Write) -> Any:
@@ -269,6 +250,9 @@ class CosmosContainer:
         if partition is not None and (session := self._sessions.get(partition)):
             options["session_token"] = session
         return options
+
+    def _charge(self, kind: str) -> Callable[[Mapping[str, Any]], None]:
+        return partial(self._store.charge, self.spec.name, kind)
 
     def _hook(self, kind: str) -> Any:
         return lambda headers, body: self._store.charge(self.spec.name, kind, headers)

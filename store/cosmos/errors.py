@@ -4,10 +4,12 @@ Facts: `CosmosBatchOperationError` is no `CosmosHttpResponseError`; `ServiceRequ
 for writes that were applied (azure-cosmos 4.17.1, observed). So a write that got no clear answer is OutcomeUnknown.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.cosmos.exceptions import CosmosBatchOperationError
 
 from store.errors import (
@@ -20,38 +22,59 @@ from store.errors import (
     Unavailable,
 )
 
+READ_DEADLINE_S = 15.0
+"""However often the SDK asks again: a socket that says nothing does not end its own patience."""
 OWNER_MISSING = 1003
 """Substatus of a 404 that is about the container or the database, not about the item."""
 REASONS = {409: "exists", 412: "changed", 404: "missing"}
-BUSY = (429, 449)
-SETTLED = (400, 401, 403, 410)
-"""Statuses that say for certain that a write was not applied."""
+BUSY = (410, 429, 449)
+"""Not applied, and worth another try: the partition moves (split, merge), units are spent, a write is in the way."""
+SETTLED = (400, 401, 403)
+"""Further statuses that say for certain that a write was not applied."""
+
+_CLOSED = "Session is closed"
+"""What aiohttp says, as a RuntimeError."""
+
+Headers = Mapping[str, Any]
+Charge = Callable[[Headers], None]
 
 
 @asynccontextmanager
-async def reading(what: str) -> AsyncIterator[None]:
-    """Translate what a read raises: nothing it does leaves a doubt."""
+async def reading(what: str, charge: Charge | None = None) -> AsyncIterator[None]:
+    """Translate what a read raises: nothing it does leaves a doubt. `charge` is told the headers of a refusal."""
     try:
-        yield
+        async with asyncio.timeout(READ_DEADLINE_S):
+            yield
     except HttpResponseError as error:
+        tell(error, charge)
         raise _common(error, what) or Unavailable(f"{what}: {_said(error)}") from error
     except (AzureError, TimeoutError) as error:
-        raise Unavailable(f"{what}: no answer from Cosmos DB") from error
+        raise Unavailable(f"{what}: {_silent(error)}") from error
+    except RuntimeError as error:
+        if _CLOSED not in str(error):
+            raise
+        raise Unavailable("the store is closed") from error
 
 
 @asynccontextmanager
-async def writing(what: str) -> AsyncIterator[None]:
+async def writing(what: str, charge: Charge) -> AsyncIterator[None]:
     """Translate what a batch raises: which condition did not hold, or that nobody knows."""
     try:
         yield
     except CosmosBatchOperationError as error:
+        tell(error, charge)
         if error.status_code in REASONS and error.error_index is not None:
             raise Conflict(error.error_index, REASONS[error.status_code]) from error  # type: ignore[arg-type]
         raise _unsettled(error, what) from error
     except HttpResponseError as error:
+        tell(error, charge)
         raise _unsettled(error, what) from error
     except (AzureError, TimeoutError) as error:
-        raise OutcomeUnknown(f"{what}: no answer from Cosmos DB") from error
+        raise OutcomeUnknown(f"{what}: {_silent(error)}") from error
+    except RuntimeError as error:
+        if _CLOSED not in str(error):
+            raise
+        raise Unavailable("the store is closed") from error
 
 
 def _unsettled(error: HttpResponseError, what: str) -> StoreError:
@@ -64,22 +87,44 @@ def _unsettled(error: HttpResponseError, what: str) -> StoreError:
 
 def _common(error: HttpResponseError, what: str) -> StoreError | None:
     """What reads and writes have in common."""
+    if isinstance(error, ClientAuthenticationError) and error.status_code is None:
+        return StoreUnusable("no identity to show to Cosmos DB: give COSMOS_KEY, or what azure-identity can find")
     match error.status_code:
         case status if status in BUSY:
-            return Throttled(f"{what}: Cosmos DB asks for patience", retry_after(error))
+            return Throttled(f"{what}: Cosmos DB asks for patience", _retry_after(error))
         case 401:
             return StoreUnusable("Cosmos DB refuses the key (401): is COSMOS_KEY the key of this account?")
-        case 404 if getattr(error, "sub_status", None) == OWNER_MISSING:
+        case 403 if sub_status(error) != 3:  # 3: the region does not take writes at the moment
+            return StoreUnusable(f"{what}: Cosmos DB forbids it (403): see the account's firewall and roles")
+        case 404 if sub_status(error) == OWNER_MISSING:
             return StoreUnusable(f"{what}: the database or the container does not exist; `gateway provision` makes it")
         case _:
             return None
 
 
-def retry_after(error: HttpResponseError) -> float:
+def sub_status(error: HttpResponseError) -> int:
+    """The substatus, 0 where there is none."""
+    return int(getattr(error, "sub_status", None) or 0)
+
+
+def tell(error: HttpResponseError, charge: Charge | None) -> None:
+    """Have a refusal counted too, if the service said what it cost."""
+    if charge and (headers := _headers(error)):
+        charge(headers)
+
+
+def _headers(error: HttpResponseError) -> Headers:
+    return getattr(error, "headers", None) or getattr(error.response, "headers", None) or {}
+
+
+def _retry_after(error: HttpResponseError) -> float:
     """The seconds that the service asks to wait."""
-    headers = getattr(error, "headers", None) or getattr(error.response, "headers", None) or {}
-    return float(headers.get("x-ms-retry-after-ms", 20)) / 1000
+    return float(_headers(error).get("x-ms-retry-after-ms", 20)) / 1000
+
+
+def _silent(error: Exception) -> str:
+    return f"no answer from Cosmos DB ({str(error) or 'in time'})"
 
 
 def _said(error: HttpResponseError) -> str:
-    return f"Cosmos DB answered {error.status_code}/{getattr(error, 'sub_status', None) or 0}"
+    return f"Cosmos DB answered {error.status_code}/{sub_status(error)}"

@@ -29,7 +29,7 @@ def range_of(feed_range: Mapping[str, Any]) -> FeedRange:
 async def read_page(
     container: ContainerProxy, scope: Scope, after: str | Start, limit: int, hook: Any
 ) -> tuple[list[JSON], str]:
-    """The next page behind `after` and its cursor. Raises CursorInvalid."""
+    """The next page behind `after` and its cursor; both may reach beyond `scope`. Raises CursorInvalid."""
     headers: MutableMapping[str, Any] = {}
 
     def note(last: MutableMapping[str, Any], body: object) -> None:
@@ -41,17 +41,17 @@ async def read_page(
     documents: list[JSON] = []
     options: JSON = {"max_item_count": limit, "response_hook": note}
     if isinstance(after, str):
-        options["continuation"] = _checked(after)
+        options["continuation"] = confined(after, scope)
     else:
         options["start_time"] = "Now" if after is Start.NOW else "Beginning"
-        options |= {"partition_key": scope.key} if isinstance(scope, Partition) else {"feed_range": _to_sdk(scope)}
+        options |= {"partition_key": scope.key} if isinstance(scope, Partition) else {"feed_range": to_sdk(scope)}
     try:
         async with reading("the change feed"):
             pager = container.query_items_change_feed(**options).by_page()
             async for page in pager:
                 documents += [document async for document in page]
                 cursor = str(pager.continuation_token)  # type: ignore[attr-defined]
-                if all(token for _, _, token in _ranges(cursor)):
+                if _is_whole(cursor):
                     return documents, cursor
     except ValueError as error:
         raise CursorInvalid(
@@ -61,17 +61,11 @@ async def read_page(
     return documents, str(headers.get("etag") or after)
 
 
-def within(scope: Scope, documents: list[JSON], cursor: str, partition_key: str) -> list[JSON]:
-    """The documents that lie in `scope`.
-
-    When a partition splits, the SDK goes on with both halves whole, even if the range asked for was narrower; what lies
-    beyond it belongs to another follower.
-    """
+def within(scope: Scope, documents: list[JSON], partition_key: str) -> list[JSON]:
+    """The documents that lie in `scope`: what lies beyond it belongs to another follower."""
     if isinstance(scope, Partition):
         return documents
     low, high = scope.id.split("-")
-    if all(low <= start and end <= high for start, end, _ in _ranges(cursor)):
-        return documents
     key = PartitionKey(path=f"/{partition_key}")
     return [document for document in documents if low <= _hash(key, document[partition_key]) < high]
 
@@ -80,20 +74,43 @@ def _hash(key: PartitionKey, value: str) -> str:
     return str(key._get_epk_range_for_partition_key(value).min)
 
 
-def _ranges(cursor: str) -> list[tuple[str, str, str | None]]:
-    """The ranges that a continuation goes on with, and how far each has come."""
-    tokens = json.loads(base64.b64decode(cursor, validate=True))["continuation"]["continuation"]
-    return [(token["range"]["min"], token["range"]["max"], token["token"]) for token in tokens]
+def confined(cursor: str, scope: Scope) -> str:
+    """The cursor for that part of its ranges which lies in `scope`. Raises CursorInvalid for what is no cursor.
+
+    When a partition splits, the SDK goes on with both halves whole, even if the range asked for was narrower. A
+    follower of a part of a range, in its turn, continues from a cursor of the whole.
+    """
+    state = _state(cursor)
+    if isinstance(scope, Partition):
+        return cursor
+    low, high = scope.id.split("-")
+    tokens = state["continuation"]["continuation"]
+    if all(low <= token["range"]["min"] and token["range"]["max"] <= high for token in tokens):
+        return cursor
+    state["continuation"]["continuation"] = [
+        {**token, "range": {**token["range"], "min": start, "max": end}}
+        for token in tokens
+        if (start := max(low, token["range"]["min"])) < (end := min(high, token["range"]["max"]))
+    ]
+    return base64.b64encode(json.dumps(state).encode()).decode()
 
 
-def _to_sdk(range_: FeedRange) -> JSON:
-    low, high = range_.id.split("-")
-    return {"Range": {"min": low, "max": high, "isMinInclusive": True, "isMaxInclusive": False}}
+def _is_whole(cursor: str) -> bool:
+    """Whether every range of the cursor was asked, which after a split takes a while."""
+    return all(token["token"] for token in _state(cursor)["continuation"]["continuation"])
 
 
-def _checked(cursor: str) -> str:
+def _state(cursor: str) -> JSON:
     try:
-        _ranges(cursor)
+        state: JSON = json.loads(base64.b64decode(cursor, validate=True))
+        for token in state["continuation"]["continuation"]:
+            token["range"]["min"], token["range"]["max"], token["token"]
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise CursorInvalid("this is not a cursor of a change feed") from error
-    return cursor
+    return state
+
+
+def to_sdk(range_: FeedRange) -> JSON:
+    """The port's feed range as the SDK's."""
+    low, high = range_.id.split("-")
+    return {"Range": {"min": low, "max": high, "isMinInclusive": True, "isMaxInclusive": False}}

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
-from store.port import Condition, Contains, Eq, In, Order, Prefix, Query, Range, Scalar
+from store.port import Condition, Contains, Document, Eq, In, Order, Prefix, Query, Range, Scalar
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
@@ -29,6 +30,22 @@ def compile_query(query: Query) -> tuple[str, Parameters]:
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     order_by = ", ".join(f"{key} {'DESC' if descending else 'ASC'}" for key, descending in keys)
     return f"SELECT * FROM c{where} ORDER BY {order_by}", parameters
+
+
+def in_order(query: Query, documents: list[Document]) -> list[Document]:
+    """The documents of several answers to `query` in the order that it asks for."""
+    ordered = sorted(documents, key=lambda document: document.id, reverse=_last_descending(query.order_by))
+    for order in reversed(query.order_by):
+        ordered.sort(key=lambda document: _sortable(document, order.path), reverse=order.descending)
+    return ordered
+
+
+def _sortable(document: Document, path: str) -> tuple[bool, Any]:
+    """The value at a path; numbers come before strings."""
+    value: Any = document.body
+    for name in path.split("."):
+        value = value[name]
+    return isinstance(value, str), value
 
 
 def expression(path: str) -> str:
@@ -61,8 +78,12 @@ def _keys(order_by: tuple[Order, ...]) -> list[tuple[str, bool]]:
     """The paths that make the order total: those asked for, and the id unless it is one of them."""
     keys = [(expression(order.path), order.descending) for order in order_by]
     if not any(order.path == "id" for order in order_by):
-        keys.append((expression("id"), order_by[-1].descending if order_by else False))
+        keys.append((expression("id"), _last_descending(order_by)))
     return keys
+
+
+def _last_descending(order_by: tuple[Order, ...]) -> bool:
+    return order_by[-1].descending if order_by else False
 
 
 def _after(keys: list[tuple[str, bool]], after: tuple[Scalar, ...], bind: Bind) -> str:

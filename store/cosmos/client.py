@@ -1,0 +1,65 @@
+"""One client of an account for the process and its loop: tuned, and closed with all that it holds."""
+
+import binascii
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.cosmos.aio import CosmosClient
+
+from store.cosmos.errors import reading
+from store.errors import StoreUnusable
+
+READ_TIMEOUT_S = 6.0
+"""The service gives up after 5 seconds; see its documentation of request time-outs."""
+CONNECT_TIMEOUT_S = 3.0
+CONNECTIONS = 200
+"""Requests of this process at the same time; others wait. aiohttp's own limit is 100."""
+
+
+@asynccontextmanager
+async def connect(url: str, key: str | None) -> AsyncIterator[CosmosClient]:
+    """A client of the account at `url`, closed at the end.
+
+    It shows `key`, or without one the process' own identity (azure-identity, the extra `azure`). Raises StoreUnusable
+    for a refused key or identity, Unavailable when nothing answers.
+    """
+    # An own session: the SDK's looks for proxies in the environment, twice for each request and in threads.
+    async with (
+        _credential(key) as credential,
+        ClientSession(
+            connector=TCPConnector(limit=CONNECTIONS), auto_decompress=False, cookie_jar=DummyCookieJar()
+        ) as session,
+    ):
+        try:
+            client = CosmosClient(
+                url,
+                credential,
+                transport=AioHttpTransport(session=session, session_owner=False, use_env_settings=False),
+                connection_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                no_response_on_write=True,
+            )
+        except (ValueError, binascii.Error) as error:
+            raise StoreUnusable("COSMOS_KEY is not a key of Cosmos DB (base64)") from error
+        try:
+            async with reading(f"the account at {url}"):
+                await client.__aenter__()
+            yield client
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def _credential(key: str | None) -> AsyncIterator[Any]:
+    if key:
+        yield key
+        return
+    try:
+        from azure.identity.aio import DefaultAzureCredential
+    except ImportError as error:
+        raise StoreUnusable("give COSMOS_KEY, or install azure-identity to use the process' own identity") from error
+    async with DefaultAzureCredential() as credential:
+        yield credential
