@@ -35,10 +35,10 @@ class Served:
 
 
 @asynccontextmanager
-async def served(store: Path, *options: str) -> AsyncIterator[Served]:
+async def served(*options: str) -> AsyncIterator[Served]:
     """`gateway serve` on a free port, ready to be used; ended with the context."""
     process = await asyncio.create_subprocess_exec(
-        GATEWAY, "serve", "--port", "0", "--store", f"sqlite:///{store}", *options, stderr=asyncio.subprocess.PIPE
+        GATEWAY, "serve", "--port", "0", *options, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr
     said = (await process.stderr.readline()).decode()

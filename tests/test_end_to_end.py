@@ -3,12 +3,14 @@
 import asyncio
 import signal
 import uuid
-from pathlib import Path
 from typing import Any
 
+import pytest
 from gql import gql
 
 from tests.served import ask, ask_until, http, served, websocket
+
+pytestmark = pytest.mark.usefixtures("store_url")
 
 ORDER = f"order:alice:{uuid.uuid4()}"
 ADDRESS = {"name": "Alice", "line1": "1 Main Street", "city": "Berlin", "postalCode": "10115", "country": "DE"}
@@ -46,9 +48,8 @@ async def create(session: Any, order_id: str) -> dict[str, Any]:
     return result
 
 
-async def test_an_order_lives_its_life_and_is_seen_at_every_step_and_after_a_restart(tmp_path: Path) -> None:
-    store = tmp_path / "data" / "gateway.db"
-    async with served(store) as gateway, http(gateway) as client, websocket(gateway) as live:
+async def test_an_order_lives_its_life_and_is_seen_at_every_step_and_after_a_restart() -> None:
+    async with served() as gateway, http(gateway) as client, websocket(gateway) as live:
         await create(client, ORDER)
         follow = gql("subscription ($id: ID!) { orderUpdated(id: $id) { version status } }")
         follow.variable_values = {"id": ORDER}
@@ -62,7 +63,7 @@ async def test_an_order_lives_its_life_and_is_seen_at_every_step_and_after_a_res
         await updates.aclose()
         await ask_until(client, SUMMARY, SPENT)
 
-    async with served(store) as gateway, http(gateway) as client:
+    async with served() as gateway, http(gateway) as client:
         assert await ask(client, SUMMARY) == SPENT
         order = await ask(client, "query ($id: ID!) { order(id: $id) { version trackingNumber } }", id=ORDER)
         assert order == {"order": {"version": 7, "trackingNumber": "T-1"}}
@@ -70,19 +71,19 @@ async def test_an_order_lives_its_life_and_is_seen_at_every_step_and_after_a_res
         assert sales == {"productSales": {"unitsSold": 2, "revenue": [{"amount": "39.80"}]}}
 
 
-async def test_what_was_acknowledged_before_a_sudden_death_is_there_and_projected_after_it(tmp_path: Path) -> None:
+async def test_what_was_acknowledged_before_a_sudden_death_is_there_and_projected_after_it() -> None:
     ids = [f"order:alice:{uuid.uuid4()}" for _ in range(20)]
-    async with served(tmp_path / "gateway.db", "--no-projector") as gateway, http(gateway) as client:
+    async with served("--no-projector") as gateway, http(gateway) as client:
         for id in ids:
             await create(client, id)
         await gateway.stop(signal.SIGKILL)
-    async with served(tmp_path / "gateway.db") as gateway, http(gateway) as client:
+    async with served() as gateway, http(gateway) as client:
         count = {"customerOrderSummary": {"totalOrders": len(ids)}}
         await ask_until(client, '{ customerOrderSummary(customerId: "alice") { totalOrders } }', count)
 
 
-async def test_a_query_with_the_commands_token_sees_the_command(tmp_path: Path) -> None:
-    async with served(tmp_path / "gateway.db") as gateway, http(gateway) as client:
+async def test_a_query_with_the_commands_token_sees_the_command() -> None:
+    async with served() as gateway, http(gateway) as client:
         for _ in range(10):
             created = await create(client, f"order:bob:{uuid.uuid4()}")
             answer = await ask(
@@ -95,9 +96,9 @@ async def test_a_query_with_the_commands_token_sees_the_command(tmp_path: Path) 
             assert answer == {"order": {"version": 1}}
 
 
-async def test_several_workers_share_the_port_and_the_store(tmp_path: Path) -> None:
+async def test_several_workers_share_the_port_and_the_store() -> None:
     async with (
-        served(tmp_path / "gateway.db", "--workers", "2") as gateway,
+        served("--workers", "2") as gateway,
         http(gateway) as client,
         websocket(gateway) as live,
     ):

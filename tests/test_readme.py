@@ -15,8 +15,8 @@ OPERATIONS = {re.findall(r"\w+", text)[1]: text for kind, text in BLOCKS if kind
 CREATED, ORDERS, FOLLOWED, SUBMITTED, CONFLICT = (json.loads(text) for kind, text in BLOCKS if kind == "json")
 
 
-async def test_the_operations_of_the_readme_answer_what_it_says(tmp_path: Path) -> None:
-    async with served(tmp_path / "gateway.db") as gateway, http(gateway) as client, websocket(gateway) as live:
+async def test_the_operations_of_the_readme_answer_what_it_says(store_url: str) -> None:
+    async with served() as gateway, http(gateway) as client, websocket(gateway) as live:
         assert await ask(client, OPERATIONS["Create"]) == CREATED
         again: dict[str, Any] = await ask(client, OPERATIONS["Create"])
         assert again == {"createOrder": {**CREATED["createOrder"], "replayed": True}}

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -20,14 +19,13 @@ STATUS = """query($id: ID!, $after: [ConsistencyToken!]!) {
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 async def test_a_projecting_process_projects_what_another_writes_and_ends_when_told(
-    tmp_path: Path, how: signal.Signals
+    store_url: str, how: signal.Signals
 ) -> None:
-    url = f"sqlite:///{tmp_path}/store.db"
-    async with running_gateway(Settings(store_url=url, projector=False)) as writing:
+    async with running_gateway(Settings(projector=False)) as writing:
         api = Api(writing)
-        async with gateway("project", "--store", url) as process:
+        async with gateway("project") as process:
             assert process.stderr
-            assert (await process.stderr.readline()).decode() == f"Projecting {url}; Ctrl+C ends it.\n"
+            assert (await process.stderr.readline()).decode() == f"Projecting {store_url}; Ctrl+C ends it.\n"
             payload = await api.submitted()
             variables = {"id": payload["order"]["id"], "after": [payload["consistencyToken"]]}
             assert await api.ask(STATUS, variables) == {"order": {"status": "SUBMITTED"}}
@@ -37,9 +35,9 @@ async def test_a_projecting_process_projects_what_another_writes_and_ends_when_t
             assert (process.returncode, err) == (0, b"")
 
 
-async def test_a_gateway_whose_store_has_gone_still_ends(tmp_path: Path) -> None:
+async def test_a_gateway_whose_store_has_gone_still_ends(store_url: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        async with running_gateway(Settings(store_url=f"sqlite:///{tmp_path}/store.db")) as running:
+        async with running_gateway(Settings()) as running:
             payload = await Api(running).submitted()
             # Once this is answered, the projector holds a lease that it cannot let go of any more.
             await Api(running).ask(STATUS, {"id": payload["order"]["id"], "after": [payload["consistencyToken"]]})
@@ -50,8 +48,8 @@ CREATE = """mutation($input: CreateOrderInput!) { createOrder(input: $input) {
   ... on OrderCommandSucceeded { order { id } consistencyToken } } }"""
 
 
-async def test_several_workers_serve_one_port_and_one_store_and_end_when_told(tmp_path: Path) -> None:
-    async with served(tmp_path / "store.db", "--workers", "2") as gateway:
+async def test_several_workers_serve_one_port_and_one_store_and_end_when_told(store_url: str) -> None:
+    async with served("--workers", "2") as gateway:
         for _ in range(8):  # each on a connection of its own, which either worker may take
             async with http(gateway) as writer, http(gateway) as reader:
                 created = (await ask(writer, CREATE, input=new_order(orderUuid=str(uuid.uuid4()))))["createOrder"]

@@ -1,12 +1,12 @@
 """What the read documents must be, recomputed at one go from the write documents and without the projector."""
 
-import json
 from collections import Counter, defaultdict
 from typing import Any
 
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
 from store import Document
 from tests.projector.world import Bodies
+from tests.store.notes import content
 
 DIGITS = {"USD": 2, "JPY": 0, "KWD": 3}
 DISPLAY = {
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 def views_of(feed: list[Document]) -> Bodies:
     """All read documents. A history's sentences are left out: see `without_sentences`."""
-    documents: list[tuple[str, Json]] = [(d.partition, json.loads(d.body)) for d in feed if isinstance(d.body, bytes)]
+    documents = [(document.partition, content(document)) for document in feed]
     orders = [(customer, body) for customer, body in documents if body["kind"] == "order"]
     commands = [(customer, body) for customer, body in documents if body["kind"] == "command"]
     views: Bodies = {}
@@ -35,7 +35,7 @@ def views_of(feed: list[Document]) -> Bodies:
         views[CUSTOMER_VIEWS.name, customer, id] = _summary(id, customer, [o for c, o in orders if c == customer])
     for customer, command in commands:
         for number, event in enumerate(command["events"], command["version"] - len(command["events"]) + 1):
-            entry = _entry(command, number, event)
+            entry = _entry(customer, command, number, event)
             views[CUSTOMER_VIEWS.name, customer, entry["id"]] = entry
     return views | _sales([command for _, command in commands])
 
@@ -93,9 +93,10 @@ def _summary(id: str, customer: str, orders: list[Json]) -> Json:
     }
 
 
-def _entry(command: Json, number: int, event: Json) -> Json:
+def _entry(customer: str, command: Json, number: int, event: Json) -> Json:
     return {
         "kind": "event",
+        "customerId": customer,
         "id": f"event:{command['orderId']}:{number}",
         "orderId": command["orderId"],
         "type": event["type"],
@@ -134,6 +135,6 @@ def _sales(commands: list[Json]) -> Bodies:
         }
         for order in {command["orderId"] for _, command, _, _ in of_sku}:
             last = max((c["version"], sign) for sign, c, _, _ in of_sku if c["orderId"] == order)
-            mark = {"kind": "sale", "id": f"sale:{order}", "version": last[0], "cancelled": last[1] < 0}
-            views[PRODUCT_VIEWS.name, sku, mark["id"]] = mark
+            mark = {"kind": "sale", "id": f"sale:{order}", "sku": sku, "version": last[0], "cancelled": last[1] < 0}
+            views[PRODUCT_VIEWS.name, sku, f"sale:{order}"] = mark
     return views

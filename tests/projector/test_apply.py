@@ -88,16 +88,16 @@ async def test_overlapping_pages_change_nothing_more(world: World, size: int, st
     assert await stored(world) == project(document.decode(Change) for document in feed)
 
 
-async def test_two_workers_at_once_do_what_one_does(file_world: World) -> None:
-    await shop(file_world)
-    feed = await file_world.feed()
+async def test_two_workers_at_once_do_what_one_does(shared_world: World) -> None:
+    await shop(shared_world)
+    feed = await shared_world.feed()
 
     async def work(size: int) -> None:
         for start in range(0, len(feed), size):
-            await everything(file_world, feed[start : start + size])
+            await everything(shared_world, feed[start : start + size])
 
     await asyncio.gather(work(4), work(9))
-    assert await stored(file_world) == project(document.decode(Change) for document in feed)
+    assert await stored(shared_world) == project(document.decode(Change) for document in feed)
 
 
 async def test_more_documents_than_a_commit_holds_are_split(world: World) -> None:

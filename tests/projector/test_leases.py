@@ -146,8 +146,8 @@ async def test_a_renewal_that_was_cut_off_does_not_keep_the_lease_from_being_rel
     assert await stored(leases) == LeaseDocument(RANGE.id, None, epoch=1, cursor="here")
 
 
-async def test_of_two_who_want_a_free_lease_one_gets_it(file_world: World) -> None:
-    leases = Looking(file_world.store.container(LEASES.name))
+async def test_of_two_who_want_a_free_lease_one_gets_it(shared_world: World) -> None:
+    leases = Looking(shared_world.store.container(LEASES.name))
     both = [asyncio.create_task(take(leases, f"elsewhere/1/{number}")) for number in range(2)]
     done, waiting = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     await leases.looked(leases.looks + 5)

@@ -1,22 +1,18 @@
 """Whatever is commanded, and however it is delivered: drained read documents are the write model, projected."""
 
 import asyncio
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.apply import apply
 from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
 from store import Document
+from tests.engines import Engine, on_engines
 from tests.projector.expected import views_of, without_sentences
 from tests.projector.scripts import Recorder, Step, deliveries, play, scripts
 from tests.projector.world import Bodies, World, open_world
-
-some_examples = settings(deadline=None, max_examples=60)
 
 
 async def deliver(world: World, page: Sequence[Document]) -> None:
@@ -36,67 +32,68 @@ def assert_nothing_went_back(before: Bodies, after: Bodies) -> None:
     assert not changed
 
 
-@some_examples
-@given(scripts())
-async def test_drained_read_documents_equal_a_recomputation_from_the_write_model(script: list[Step]) -> None:
-    async with open_world() as world:
-        for number, step in enumerate(script):
-            await play(world, number, step)
-        await world.drain()
-        await assert_drained(world)
-
-
-@some_examples
-@given(scripts(), st.sets(st.integers(0, 40)))
-async def test_draining_between_commands_or_again_makes_no_difference(script: list[Step], pauses: set[int]) -> None:
-    async with open_world() as world:
-        for number, step in enumerate(script):
-            await play(world, number, step)
-            if number in pauses:
-                await world.drain()
-                await assert_drained(world)
-        await world.drain()
-        then = await world.views()
-        await world.drain()
-        assert await world.views() == then
-        await assert_drained(world)
-
-
-@some_examples
-@given(scripts(), st.sets(st.integers(0, 40)), st.data())
-async def test_pages_mixed_repeated_and_cut_anyhow_end_at_the_same_and_never_go_back(
-    script: list[Step], looks: set[int], data: st.DataObject
+@on_engines(scripts(), memory=60, cosmos=10)
+async def test_drained_read_documents_equal_a_recomputation_from_the_write_model(
+    engine: Engine, script: list[Step]
 ) -> None:
-    async with open_world(ranges=1) as world:
-        recorder = Recorder(world)
-        for number, step in enumerate(script):
-            await play(world, number, step)
-            if number in looks:
-                await recorder.look()
-        await recorder.look()
-        before: Bodies = {}
-        for page in data.draw(deliveries(recorder.seen)):
-            await deliver(world, page)
-            after = await world.views()
-            assert_nothing_went_back(before, after)
-            before = after
-        await assert_drained(world)
+    world = await open_world(engine)
+    for number, step in enumerate(script):
+        await play(world, number, step)
+    await world.drain()
+    await assert_drained(world)
 
 
-@settings(deadline=None, max_examples=15)
-@given(scripts(), st.data())
-async def test_two_workers_that_race_through_the_feed_end_at_the_same(script: list[Step], data: st.DataObject) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_world(str(Path(folder) / "store.db")) as world:
-            recorder = Recorder(world)
-            for number, step in enumerate(script):
-                await play(world, number, step)
-                await recorder.look()
-            pages = [data.draw(deliveries(recorder.seen)) for _ in range(2)]
-
-            async def work(pages: list[list[Document]]) -> None:
-                for page in pages:
-                    await deliver(world, page)
-
-            await asyncio.gather(*map(work, pages))
+@on_engines(scripts(), st.sets(st.integers(0, 40)), memory=60, cosmos=10)
+async def test_draining_between_commands_or_again_makes_no_difference(
+    engine: Engine, script: list[Step], pauses: set[int]
+) -> None:
+    world = await open_world(engine)
+    for number, step in enumerate(script):
+        await play(world, number, step)
+        if number in pauses:
+            await world.drain()
             await assert_drained(world)
+    await world.drain()
+    then = await world.views()
+    await world.drain()
+    assert await world.views() == then
+    await assert_drained(world)
+
+
+@on_engines(scripts(), st.sets(st.integers(0, 40)), st.data(), memory=60, cosmos=10)
+async def test_pages_mixed_repeated_and_cut_anyhow_end_at_the_same_and_never_go_back(
+    engine: Engine, script: list[Step], looks: set[int], data: st.DataObject
+) -> None:
+    world = await open_world(engine)
+    recorder = Recorder(world)
+    for number, step in enumerate(script):
+        await play(world, number, step)
+        if number in looks:
+            await recorder.look()
+    await recorder.look()
+    before: Bodies = {}
+    for page in data.draw(deliveries(recorder.seen)):
+        await deliver(world, page)
+        after = await world.views()
+        assert_nothing_went_back(before, after)
+        before = after
+    await assert_drained(world)
+
+
+@on_engines(scripts(), st.data(), file=15, cosmos=10)
+async def test_two_workers_that_race_through_the_feed_end_at_the_same(
+    engine: Engine, script: list[Step], data: st.DataObject
+) -> None:
+    world = await open_world(engine)
+    recorder = Recorder(world)
+    for number, step in enumerate(script):
+        await play(world, number, step)
+        await recorder.look()
+    pages = [data.draw(deliveries(recorder.seen)) for _ in range(2)]
+
+    async def work(pages: list[list[Document]]) -> None:
+        for page in pages:
+            await deliver(world, page)
+
+    await asyncio.gather(*map(work, pages))
+    await assert_drained(world)

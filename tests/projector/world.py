@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -14,7 +13,8 @@ from projector.projection import Projection
 from projector.worker import drain
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS, CustomerView, ProductView
 from store import Document, Start, Store
-from store.sqlite import open_sqlite
+from tests.engines import Engine
+from tests.store.notes import content
 from write_model import orders
 from write_model.cache import AggregateCache
 from write_model.commands import Applied, Command, CommandDocument
@@ -172,22 +172,17 @@ async def documents(store: Store, container: str) -> list[Document]:
 
 
 async def bodies(store: Store, *containers: str) -> Bodies:
-    """All that is in some containers, decoded."""
+    """All that is in some containers, decoded, with the partition key in it, where only some engines keep it."""
     return {
-        (name, document.partition, document.id): json.loads(document.body)
+        (name, document.partition, document.id): content(document) | {spec.partition_key: document.partition}
         for name in containers
+        for spec in [store.container(name).spec]
         for document in await documents(store, name)
-        if isinstance(document.body, bytes)
     }
 
 
-@asynccontextmanager
-async def open_world(path: str = ":memory:", ranges: int = 4) -> AsyncIterator[World]:
-    store = await open_sqlite(path, SPECS, ranges=ranges)
-    try:
-        yield World(store)
-    finally:
-        await store.close()
+async def open_world(engine: Engine) -> World:
+    return World(await engine.open(SPECS))
 
 
 @asynccontextmanager

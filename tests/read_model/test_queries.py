@@ -1,7 +1,6 @@
 """The questions: what they find, what passes a filter, and None for what does not exist."""
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from read_model.orders import (
@@ -15,6 +14,7 @@ from read_model.orders import (
     product_sales,
 )
 from read_model.paging import Window
+from tests.engines import Engine, on_engines
 from tests.projector.world import World, item, moment, open_world, order_id
 from tests.read_model.shelf import an_order, put
 from write_model import orders as write
@@ -91,13 +91,14 @@ filters = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=100)
-@given(some_orders, filters)
-async def test_a_filter_means_the_same_to_the_store_and_to_a_stream(views: list[OrderView], where: OrderFilter) -> None:
-    async with open_world() as world:
-        await put(world.store, *views)
-        found = await orders(world.store, "ada", where)
-        assert {view.id for view in found.nodes} == {view.id for view in views if where.matches(view)}
+@on_engines(some_orders, filters, memory=100, cosmos=25)
+async def test_a_filter_means_the_same_to_the_store_and_to_a_stream(
+    engine: Engine, views: list[OrderView], where: OrderFilter
+) -> None:
+    world = await open_world(engine)
+    await put(world.store, *views)
+    found = await orders(world.store, "ada", where)
+    assert {view.id for view in found.nodes} == {view.id for view in views if where.matches(view)}
 
 
 async def test_what_was_projected_is_found(world: World) -> None:

@@ -184,17 +184,17 @@ async def test_nothing_falls_between_the_snapshot_and_the_changes(world: World, 
         assert await following(stream) == (CHANGES, [("ada:1", 9)])
 
 
-async def test_each_orders_versions_rise_and_end_at_the_latest_while_commands_race(file_world: World) -> None:
-    store = With(file_world.store, EachPageTwice(file_world.store.container(CUSTOMER_VIEWS.name)))
-    worker = Worker(file_world.store, PROJECTIONS, Timing(acquire_s=0.01))
+async def test_each_orders_versions_rise_and_end_at_the_latest_while_commands_race(shared_world: World) -> None:
+    store = With(shared_world.store, EachPageTwice(shared_world.store.container(CUSTOMER_VIEWS.name)))
+    worker = Worker(shared_world.store, PROJECTIONS, Timing(acquire_s=0.01))
     await worker.start()
     ids = [order_id(customer, number) for customer in ("ada", "bob") for number in (1, 2)]
     steps: list[Decide] = [orders.submit, orders.record_payment, orders.ship, orders.deliver]
 
     async def walk(id: str) -> None:
-        await file_world.give(orders.create, id, items=(item("tea"),))
+        await shared_world.give(orders.create, id, items=(item("tea"),))
         for step in steps:
-            await file_world.give(step, id)
+            await shared_world.give(step, id)
 
     async def reader(live: Live) -> None:
         seen: dict[str, int] = {}

@@ -9,11 +9,12 @@ from typing import Any
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from strawberry.types import ExecutionResult
 
-from gateway.settings import Settings
-from gateway.wiring import Context, Gateway, running_gateway
+from gateway.settings import read_settings
+from gateway.wiring import CONTAINERS, Context, Gateway, running_gateway
 from projector.orders import PROJECTIONS
 from projector.worker import drain
 from schema.build import build_schema
+from tests.engines import Engine
 from tests.projector.world import PATIENCE_S
 
 Json = dict[str, Any]
@@ -161,6 +162,7 @@ def the_error(result: ExecutionResult) -> tuple[str | None, str]:
 
 
 @asynccontextmanager
-async def open_api(*, projector: bool) -> AsyncIterator[Api]:
-    async with running_gateway(Settings(store_url="sqlite:///:memory:", projector=projector)) as gateway:
+async def open_api(engine: Engine, *, projector: bool) -> AsyncIterator[Api]:
+    settings = read_settings(**await engine.provisioned(CONTAINERS), projector=projector)
+    async with running_gateway(settings) as gateway:
         yield Api(gateway)

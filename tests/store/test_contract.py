@@ -21,7 +21,7 @@ from store import (
     Upsert,
     Write,
 )
-from tests.store.conftest import Engine
+from tests.engines import Engine
 from tests.store.notes import HOSTILE, HOSTILE_BODIES, MEGABYTE, content, create, follow, follow_all, ids, keep, note
 
 

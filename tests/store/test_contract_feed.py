@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from store import Container, CursorInvalid, Delete, Partition, Start, Store
-from tests.store.conftest import Engine
+from tests.engines import Engine
 from tests.store.notes import HANGS_AFTER, content, create, follow, follow_all, keep, note
 
 OWNERS = [f"owner{number}" for number in range(40)]

@@ -1,19 +1,15 @@
-"""The container that orders are kept in."""
-
-from collections.abc import AsyncIterator
-
 import pytest
 
-from store import Container, open_store
-from write_model import handler, orders
+from store import Container
+from tests.engines import Engine
+from tests.write_model.desk import open_orders
+from write_model import handler
 
 
 @pytest.fixture
-async def container() -> AsyncIterator[Container]:
-    """An empty container, in memory."""
-    store = await open_store("sqlite:///:memory:", [orders.CONTAINER])
-    yield store.container("orders")
-    await store.close()
+async def container(engine: Engine) -> Container:
+    """An empty container for orders."""
+    return await open_orders(engine)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from store import (
     Throttled,
     Write,
 )
+from tests.engines import Engine
 from tests.write_model.examples import CREATE, LATER, NEW_PEN
 from write_model import orders
 from write_model.commands import Applied, Command, CommandDocument
@@ -71,6 +72,11 @@ def pens(state: orders.Order) -> int:
 def desk(container: Container) -> Orders:
     """The write side of a process of its own, which knows nothing yet."""
     return Aggregates(orders.MODEL, container)
+
+
+async def open_orders(engine: Engine) -> Container:
+    """The container for orders."""
+    return (await engine.open([orders.CONTAINER])).container(orders.CONTAINER.name)
 
 
 async def begun(container: Container) -> Orders:

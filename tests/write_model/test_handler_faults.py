@@ -5,10 +5,10 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import Container, OutcomeUnknown, Throttled, Unavailable, open_store
+from store import Container, OutcomeUnknown, Throttled, Unavailable
+from tests.engines import Engine, on_engines
 from tests.write_model.desk import (
     ID,
     Apply,
@@ -25,6 +25,7 @@ from tests.write_model.desk import (
     desk,
     dropped,
     lost,
+    open_orders,
     pens,
     stored_commands,
     stored_order,
@@ -256,13 +257,15 @@ async def attempt(aggregates: Orders, command: Command[Order, Event]) -> tuple[s
     return None
 
 
-@settings(deadline=None, max_examples=60)
-@given(steps, faults, faults, st.integers(1, 8))
+@on_engines(steps, faults, faults, st.integers(1, 8), memory=60, cosmos=15)
 async def test_whatever_is_sent_and_lost_the_history_is_the_order_and_the_answers_are_the_history(
-    steps: list[tuple[int, Command[Order, Event]]], first: list[Fault], second: list[Fault], at_once: int
+    engine: Engine,
+    steps: list[tuple[int, Command[Order, Event]]],
+    first: list[Fault],
+    second: list[Fault],
+    at_once: int,
 ) -> None:
-    store = await open_store("sqlite:///:memory:", [orders.CONTAINER])
-    container = store.container("orders")
+    container = await open_orders(engine)
     processes = [desk(BadDays(container, first)), desk(BadDays(container, second))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handler, "PAUSE_S", 0)
@@ -283,4 +286,3 @@ async def test_whatever_is_sent_and_lost_the_history_is_the_order_and_the_answer
     for id, outcome in filter(None, answers):
         assert outcome.state == states[versions[f"cmd:{id}"]]
     assert versions.keys() == {f"cmd:{id}" for id, _ in filter(None, answers)}
-    await store.close()

@@ -4,14 +4,12 @@ A process is an `Aggregates` of its own; another process has changed the order w
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from store import Container, open_store
+from store import Container
+from tests.engines import Engine
 from tests.write_model.desk import (
     Apply,
     BadDays,
@@ -23,6 +21,7 @@ from tests.write_model.desk import (
     command,
     create,
     desk,
+    open_orders,
     pens,
     stored_commands,
     stored_order,
@@ -190,32 +189,18 @@ async def test_processes_that_race_for_one_order_apply_every_command_once(contai
     await assert_nothing_was_lost(container, 60)
 
 
-@pytest.fixture
-async def file_handles(tmp_path: Path) -> AsyncIterator[list[Container]]:
-    """Two handles of one file, as two processes have them."""
-    async with AsyncExitStack() as stack:
-        handles = []
-        for _ in range(2):
-            store = await open_store(f"sqlite:///{tmp_path / 'orders.db'}", [orders.CONTAINER])
-            stack.push_async_callback(store.close)
-            handles.append(store.container("orders"))
-        yield handles
-
-
-async def test_processes_that_share_a_file_apply_every_command_once(file_handles: list[Container]) -> None:
-    await begun(file_handles[0])
-    processes = [desk(handle) for handle in file_handles]
+async def test_processes_that_share_a_store_apply_every_command_once(shared_engine: Engine) -> None:
+    handles = [await open_orders(shared_engine) for _ in range(2)]
+    await begun(handles[0])
+    processes = [desk(handle) for handle in handles]
     await asyncio.gather(*(persistently(processes[n % 2], add_pen()) for n in range(40)))
-    for handle in file_handles:
+    for handle in handles:
         await assert_nothing_was_lost(handle, 40)
 
 
-async def test_commands_survive_the_process_that_gave_them(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'orders.db'}"
-    store = await open_store(url, [orders.CONTAINER])
+async def test_commands_survive_the_process_that_gave_them(shared_engine: Engine) -> None:
+    store = await shared_engine.open([orders.CONTAINER])
     (first,) = await applied(await begun(store.container("orders")), add_pen("c"))
     await store.close()
-    store = await open_store(url, [orders.CONTAINER])
-    (again,) = await applied(desk(store.container("orders")), add_pen("c"))
-    await store.close()
+    (again,) = await applied(desk(await open_orders(shared_engine)), add_pen("c"))
     assert (again.state, again.replayed) == (first.state, True)
