@@ -157,17 +157,30 @@ async def test_a_prefix_of_a_hierarchical_key_is_a_query_over_its_partitions(cli
     assert user == ["u3"]
 
 
+async def test_a_container_of_one_partition_is_no_exception() -> None:
+    async with emulator(partitions=1) as server, client_of(server) as client:
+        items = await new_container(client)
+        await items.create_item({"id": "1", "pk": "a", "n": 1})
+        assert await ask(items, "SELECT VALUE c.n FROM c ORDER BY c.n") == [1]
+        assert server.counts()["plan"] == 1
+
+
 async def test_without_the_header_a_query_over_partitions_is_400(server: Emulator, items: ContainerProxy) -> None:
     path, date = "dbs/db/colls/c", "tue, 24 nov 2026 08:00:00 gmt"
-    sent = {
-        "authorization": f"type=master&ver=1.0&sig={signature(server.key, 'post', ('docs', path), date)}",
-        "x-ms-date": date,
-        "x-ms-documentdb-isquery": "true",
-    }
+
+    def signed(feed: str) -> dict[str, str]:
+        token = f"type=master&ver=1.0&sig={signature(server.key, 'post', (feed, path), date)}"
+        return {"authorization": token, "x-ms-date": date, "x-ms-documentdb-isquery": "true"}
+
     async with ClientSession() as session:
-        reply = await session.post(f"{server.url}{path}/docs", json={"query": "SELECT * FROM c"}, headers=sent)
+        reply = await session.post(
+            f"{server.url}{path}/docs", json={"query": "SELECT * FROM c"}, headers=signed("docs")
+        )
         assert reply.status == 400
         assert "Cross partition query is required but disabled" in (await reply.json())["message"]
         one = {"query": "SELECT VALUE c.n FROM c WHERE c.n > 0 AND c.pk = 'k3'"}
-        reply = await session.post(f"{server.url}{path}/docs", json=one, headers=sent)
+        reply = await session.post(f"{server.url}{path}/docs", json=one, headers=signed("docs"))
         assert (await reply.json())["Documents"] == [3]
+        conflicts = {"query": "SELECT * FROM c"}
+        reply = await session.post(f"{server.url}{path}/conflicts", json=conflicts, headers=signed("conflicts"))
+        assert reply.status == 400

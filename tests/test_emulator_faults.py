@@ -114,6 +114,14 @@ async def test_an_answer_can_be_late(server: Emulator, items: ContainerProxy) ->
     assert time.monotonic() - start >= 0.05
 
 
+async def test_every_answer_can_take_its_time(server: Emulator, items: ContainerProxy) -> None:
+    server.latency = 0.05
+    start = time.monotonic()
+    answer = await items.read_item("0", "a")
+    assert time.monotonic() - start >= 0.05
+    assert answer.get_response_headers()["content-location"] == f"{server.url}dbs/db/colls/c/docs/0/"
+
+
 async def test_a_stale_replica_is_404_1002_and_tried_again(server: Emulator, items: ContainerProxy) -> None:
     server.faults.stale_session(kind="read")
     assert (await items.read_item("0", "a"))["id"] == "0"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from azure.core import MatchConditions
+from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
@@ -308,6 +309,18 @@ async def test_the_client_sends_the_token_of_its_last_write(server: Emulator, it
     seen: list[dict[str, str]] = []
     await items.read_item("1", "a", raw_request_hook=lambda request: seen.append(dict(request.http_request.headers)))
     assert seen[0]["x-ms-session-token"] == created.get_response_headers()["x-ms-session-token"]
+
+
+async def test_trap_the_sdk_mixes_the_sessions_of_containers_that_it_writes_without_payloads(server: Emulator) -> None:
+    async with client_of(server, no_response_on_write=True) as client:
+        first = await new_container(client)
+        second = await client.get_database_client("db").create_container("d", PartitionKey("/pk"))
+        for _ in range(3):
+            await first.upsert_item(ITEM)
+        await second.create_item(ITEM)
+        with pytest.raises(CosmosHttpResponseError) as refused:
+            await second.read_item("1", "a")
+        assert refused.value.sub_status == 1002
 
 
 async def test_a_recreated_container_is_noticed_by_its_rid(client: CosmosClient, items: ContainerProxy) -> None:

@@ -102,6 +102,12 @@ async def test_a_container_has_the_partitions_that_its_throughput_needs(
     assert len(server.container("db", "c").partitions) == 7
 
 
+async def test_the_ring_is_cut_where_azure_cuts_it(database: DatabaseProxy) -> None:
+    container = await database.create_container("c", KEY)
+    ends = [one["Range"]["max"] async for one in container.read_feed_ranges()]
+    assert ends == ["0" + 31 * "F", "1" + 30 * "F" + "E", "2" + 30 * "F" + "D", "FF"]
+
+
 async def test_autoscale_is_an_offer_with_a_maximum(database: DatabaseProxy) -> None:
     container = await database.create_container(
         "c", KEY, offer_throughput=ThroughputProperties(auto_scale_max_throughput=4000)

@@ -126,8 +126,9 @@ class Partition:
 
 
 def boundaries(count: int) -> list[tuple[str, str]]:
-    """`count` equal parts of the ring; hashes use its first quarter."""
-    cuts = [f"{(0x40 << 120) * n // count - 1:0{_WIDTH}X}" for n in range(1, count)]
+    """`count` equal parts of the ring, cut where the service cuts it; hashes use its first quarter."""
+    width = ((0x40 << 120) - 1) // count
+    cuts = [f"{width * n:0{_WIDTH}X}" for n in range(1, count)]
     return list(zip(["", *cuts], [*cuts, RING_END], strict=True))
 
 
