@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from gateway import dead_letters, projections
 from gateway.settings import BadSettings, Settings, read_settings
+from projector.generations import Refused
 from store import StoreError
 
 app = typer.Typer(
@@ -24,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(projections.app, name="projections")
+app.add_typer(dead_letters.app, name="dead-letters")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 StoreOption = Annotated[
@@ -123,7 +127,7 @@ def main() -> None:
 
     try:
         app()
-    except (BadSettings, StoreError, CannotListen) as error:
+    except (BadSettings, StoreError, CannotListen, Refused) as error:
         err.print(f"[red]gateway:[/red] {escape(str(error))}")
         sys.exit(1)
 

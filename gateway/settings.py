@@ -31,13 +31,17 @@ class Settings(BaseSettings):
     playground: bool = Field(True, description="Whether the playground is served at `/`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at least.")
     feed_ranges: int = Field(
-        4, ge=1, le=256, description="Feed ranges of a new SQLite store; an existing one keeps its own."
+        4, ge=1, le=100, description="Feed ranges of a new SQLite store; an existing one keeps its own."
     )
     aggregate_cache: int = Field(10_000, ge=1, description="How many recently used orders a process remembers.")
     lease_acquire_s: float = Field(1.0, gt=0, description="Seconds between looks at a lease that another worker has.")
     lease_renew_s: float = Field(3.0, gt=0, description="Seconds between renewals of a lease.")
     lease_expiry_s: float = Field(
         12.0, gt=0, description="Seconds of silence after which a lease's owner counts as gone."
+    )
+
+    checkpoint_s: float = Field(
+        1.0, gt=0, description="Seconds between checkpoints of a feed range that is being projected."
     )
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ class Supervisor:
     """The loops of this process, by name."""
 
     states: dict[str, LoopState] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """What the loops themselves say that keeps them from a part of their work."""
 
     def start(self, loops: Iterable[tuple[str, Loop]]) -> None:
         """Run each loop until `stop`."""
@@ -50,8 +52,9 @@ class Supervisor:
 
     @property
     def failing(self) -> dict[str, str]:
-        """The loops that failed and wait to be run again, with their errors."""
-        return {name: state.error for name, state in self.states.items() if state.error is not None}
+        """The loops that failed and wait to be run again, with their errors, and their own problems."""
+        failed = {name: state.error for name, state in self.states.items() if state.error is not None}
+        return {**failed, **self.problems}
 
     async def _keep_running(self, name: str, loop: Loop) -> None:
         clock = asyncio.get_running_loop()

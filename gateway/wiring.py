@@ -2,29 +2,33 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from gateway.settings import Settings
-from gateway.supervisor import Loop, Supervisor
+from gateway.supervisor import Supervisor
+from projector.dead_letters import DEAD_LETTERS
 from projector.leases import LEASES, Timing
 from projector.orders import PROJECTIONS
 from projector.worker import Worker
 from read_model.live import Live
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
+from read_model.serving import GENERATIONS, Serving
 from schema.context import Reading
 from schema.orders.commands import Writing
 from schema.scalars import format_date_time
+from store import ContainerSpec, Store, StoreUnusable, open_store
 from store import ProvisionStep as Step
-from store import Store, StoreUnusable, open_store
 from write_model import orders
 from write_model.cache import AggregateCache
 from write_model.handler import Aggregates
 
 READ_CONTAINERS = (CUSTOMER_VIEWS, PRODUCT_VIEWS)
-CONTAINERS = (orders.CONTAINER, *READ_CONTAINERS, LEASES)
+CONTAINERS = (orders.CONTAINER, LEASES, DEAD_LETTERS, GENERATIONS)
+"""What there is whatever is projected; the read containers that serve are told by their pointers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,35 +75,37 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
 async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """The store opened, changes followed, and, if so set, projections kept; all ended in turn at the end."""
     async with open_configured_store(settings) as store:
-        live = Live(store, [spec.name for spec in READ_CONTAINERS])
+        serving = Serving(store, READ_CONTAINERS)
+        await serving.start()
+        live = Live(serving, [spec.name for spec in READ_CONTAINERS])
         await live.start()
         supervisor = Supervisor()
         supervisor.start(live.loops())
         if settings.projector:
-            supervisor.start(await projector_loops(store, settings))
+            start_projector(store, settings, supervisor)
         aggregates = Aggregates(
             orders.MODEL, store.container(orders.CONTAINER.name), AggregateCache(settings.aggregate_cache)
         )
-        context = Context(store=store, live=live, orders=aggregates, now=now, new_id=new_id)
+        context = Context(store=serving, live=live, orders=aggregates, now=now, new_id=new_id)
         try:
             yield Gateway(store, context, supervisor)
         finally:
             await supervisor.stop()
 
 
-async def projector_loops(store: Store, settings: Settings) -> Iterator[tuple[str, Loop]]:
-    """The loops of a projector of this process."""
-    timing = Timing(settings.lease_acquire_s, settings.lease_renew_s, settings.lease_expiry_s)
-    worker = Worker(store, PROJECTIONS, timing)
-    await worker.start()
-    return worker.loops()
+def start_projector(store: Store, settings: Settings, supervisor: Supervisor) -> None:
+    """Have the supervisor keep a projector of this process running."""
+    timing = Timing(settings.lease_acquire_s, settings.lease_renew_s, settings.lease_expiry_s, settings.checkpoint_s)
+    worker = Worker(store, PROJECTIONS, timing, now=now)
+    supervisor.problems = worker.problems
+    supervisor.start(worker.loops())
 
 
 async def project(settings: Settings) -> None:
     """Project until cancelled."""
     async with open_configured_store(settings) as store:
         supervisor = Supervisor()
-        supervisor.start(await projector_loops(store, settings))
+        start_projector(store, settings, supervisor)
         try:
             await asyncio.Event().wait()
         finally:
@@ -116,4 +122,12 @@ async def provision(settings: Settings, *, dry_run: bool) -> list[Step]:
     if settings.cosmos_throughput != "serverless":
         throughput = Throughput(settings.cosmos_autoscale_max, shared=settings.cosmos_throughput == "shared")
     async with connect(settings.store_url, settings.secret_key) as client:
-        return await provision(client, settings.cosmos_database, CONTAINERS, throughput=throughput, dry_run=dry_run)
+        make = partial(provision, client, settings.cosmos_database, throughput=throughput, dry_run=dry_run)
+        steps = await make(CONTAINERS)
+        containers: tuple[ContainerSpec, ...] = READ_CONTAINERS
+        if not any(step.changes for step in steps):
+            async with open_configured_store(settings) as store:
+                serving = Serving(store, READ_CONTAINERS)
+                numbers = [await serving.learn(spec.name) for spec in READ_CONTAINERS]
+            containers = tuple(map(ContainerSpec.of_generation, READ_CONTAINERS, numbers))
+        return steps + (await make(containers))[1:]

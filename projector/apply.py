@@ -6,16 +6,19 @@ the documents that it reads, and these are replaced only if they are still the o
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic
 
-from projector.projection import C, Projection, V
+from msgspec import ValidationError
+
+from projector.projection import C, Projection, Route, V
 from store import (
     MAX_WRITES,
     Conflict,
     Container,
     Create,
+    Delete,
     Document,
     In,
     OutcomeUnknown,
@@ -26,97 +29,185 @@ from store import (
     Upsert,
     Write,
 )
+from store.port import check_writes
 
 PARALLEL_PARTITIONS = 16
 MAX_ATTEMPTS = 20
 PAUSE_S = 0.01
 
 
-@dataclass(slots=True)
-class _Work:
-    """What a page has for one target partition: its changes in order, and the documents they must see."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A document that could not be projected, and why."""
 
-    changes: list[Any] = field(default_factory=list)
+    document: Document
+    error: Exception
+
+
+Failures = dict[str, Failure]
+"""By key: the first document of it that failed. Later ones of the key were not tried."""
+
+
+class Unprojectable(Exception):
+    """Projecting one document failed."""
+
+    def __init__(self, document: Document, error: Exception) -> None:
+        super().__init__(f"{document.id}: {error}")
+        self.failure = Failure(document, error)
+
+
+@dataclass(slots=True)
+class _Work(Generic[C]):
+    """What a page has for one target partition: its changes in order, and all documents that they must see."""
+
+    changes: list[tuple[Document, C, Route]] = field(default_factory=list)
     wanted: dict[str, None] = field(default_factory=dict)
 
 
 async def apply(
     projection: Projection[C, V], target: Container, page: Sequence[Document], turns: Turns | None = None
-) -> int:
-    """Project the changes of `page`; afterwards every one of them is in the read documents, once.
+) -> Failures:
+    """Project the changes of `page`; afterwards each is in the read documents once, but those of the keys returned.
 
-    Feed ranges that are followed by one process share `turns`, so that they do not meet in a target partition.
-    Returns the number of partitions written to. Raises StoreError, or what the projection raises, with some
-    partitions done and others not; applying the page again is in order.
+    Feed ranges that are followed by one process share `turns`, so that they do not meet in a target partition. Raises
+    StoreError with some partitions done and others not; applying the page again is in order, also after failures.
     """
     turns = turns or Turns()
-    work: dict[str, _Work] = {}
-    for document in page:
-        change: C = document.decode(projection.change)
-        for route in projection.route(change):
-            share = work.setdefault(route.partition, _Work())
-            share.changes.append(change)
-            share.wanted.update(dict.fromkeys(route.wanted))
+    failures: Failures = {}
+    work = _shared_out(projection, page, failures)
     places = asyncio.Semaphore(PARALLEL_PARTITIONS)
 
-    async def one(partition: str, share: _Work) -> None:
-        async with places, turns.of((projection.target, partition)):
-            await _apply_to_partition(projection, target, partition, share)
+    async def one(partition: str, share: _Work[C]) -> None:
+        async with places, turns.of((target.spec.name, partition)):
+            await _apply_to_partition(projection, target, partition, share, failures)
 
     outcomes = await asyncio.gather(*(one(*share) for share in work.items()), return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-    return len(work)
+    return failures
 
 
-async def _apply_to_partition(projection: Projection[C, V], target: Container, partition: str, share: _Work) -> None:
+def key_of(projection: Projection[C, V], document: Document) -> str:
+    """What the document is about; the document itself where even that cannot be told."""
+    try:
+        key = projection.key_of(document.decode(dict))
+        _check_ids(document.partition, [key])  # a dead letter's id it must be able to be
+    except Exception:  # noqa: BLE001  whatever is wrong with it, it needs a key
+        return document.id
+    return key
+
+
+def _shared_out(projection: Projection[C, V], page: Sequence[Document], failures: Failures) -> dict[str, _Work[C]]:
+    work: dict[str, _Work[C]] = {}
+    for document in page:
+        if failures and key_of(projection, document) in failures:
+            continue
+        try:
+            change: C = document.decode(projection.change)
+            routes: Iterable[Route] = list(projection.route(change))
+            for route in routes:
+                _check_ids(route.partition, route.wanted)
+        except Exception as error:  # noqa: BLE001  a fault of the document or of the projection, to be kept with it
+            failures[key_of(projection, document)] = Failure(document, error)
+            continue
+        for route in routes:
+            share = work.setdefault(route.partition, _Work())
+            share.changes.append((document, change, route))
+            share.wanted.update(dict.fromkeys(route.wanted))
+    return work
+
+
+async def _apply_to_partition(
+    projection: Projection[C, V], target: Container, partition: str, share: _Work[C], failures: Failures
+) -> None:
     """Fold and commit until no other worker came between; in smaller batches where one is too large."""
     batch, conflicts = MAX_WRITES, 0
     while True:
         try:
-            return await _fold(projection, target, partition, share, batch)
+            return await _fold(projection, target, partition, share, batch, failures)
+        except Unprojectable as failed:
+            failures[key_of(projection, failed.failure.document)] = failed.failure
         except (Conflict, OutcomeUnknown):  # what may have been applied is found, and recognised, when it is read again
             conflicts += 1
             if conflicts == MAX_ATTEMPTS:
                 raise
             await asyncio.sleep(random.uniform(0, PAUSE_S * conflicts))
         except TooLarge:
-            if batch == 1:
-                raise
             batch //= 2
 
 
-async def _fold(projection: Projection[C, V], target: Container, partition: str, share: _Work, batch: int) -> None:
-    known, etags = await _read(projection, target, partition, list(share.wanted))
+async def _fold(
+    projection: Projection[C, V], target: Container, partition: str, share: _Work[C], batch: int, failures: Failures
+) -> None:
+    """Project the changes one after the other, and commit when `batch` documents have changed.
+
+    Raises Unprojectable for a change that fails, also for one whose documents alone cannot be stored.
+    """
+    changes = [change for change in share.changes if not failures or key_of(projection, change[0]) not in failures]
+    if not changes:
+        return
+    known, etags, broken = await _read(projection, target, partition, list(share.wanted))
     pending: dict[str, V] = {}
-    for change in share.changes:
-        views = list(projection.project(change, partition, known))
+    last = changes[0][0]
+
+    async def commit() -> None:
+        nonlocal pending
+        try:
+            etags.update(await _commit(target, partition, pending.values(), share, etags))
+        except TooLarge as error:
+            if batch > 1:
+                raise
+            raise Unprojectable(last, error) from error
+        pending = {}
+
+    for document, change, route in changes:
+        for id in broken.keys() & set(route.wanted):
+            raise Unprojectable(document, broken[id])
+        try:
+            views = list(projection.project(change, partition, known))
+            _check_ids(partition, {view.id for view in views})
+        except Exception as error:
+            raise Unprojectable(document, error) from error
         if pending and len(pending.keys() | {view.id for view in views}) > batch:
-            etags |= await _commit(target, partition, pending.values(), share, etags)
-            pending = {}
+            await commit()
+        if views:
+            last = document
         for view in views:
             pending[view.id] = known[view.id] = view
     if pending:
-        await _commit(target, partition, pending.values(), share, etags)
+        await commit()
+
+
+def _check_ids(partition: str, ids: Collection[str]) -> None:
+    """Raise ValueError for an id that no document can have, TooLarge for more of them than a commit holds."""
+    if ids:
+        check_writes(partition, [Delete(id, "") for id in ids])
 
 
 async def _read(
     projection: Projection[C, V], target: Container, partition: str, ids: Sequence[str]
-) -> tuple[dict[str, V], dict[str, str]]:
+) -> tuple[dict[str, V], dict[str, str], dict[str, ValidationError]]:
+    """Those of the documents that exist, their etags, and what is wrong with those that are not what they should be."""
     if not ids:
-        return {}, {}
+        return {}, {}, {}
     if len(ids) == 1:
         found = await target.read(partition, ids[0])
         documents = [found] if found else []
     else:
         documents = (await target.query(Query(partition, (In("id", tuple(ids)),), limit=len(ids)))).documents
-    known: dict[str, V] = {document.id: document.decode(projection.view) for document in documents}
-    return known, {document.id: document.etag for document in documents}
+    known: dict[str, V] = {}
+    broken: dict[str, ValidationError] = {}
+    for document in documents:
+        try:
+            known[document.id] = document.decode(projection.view)
+        except ValidationError as error:
+            broken[document.id] = error
+    return known, {document.id: document.etag for document in documents}, broken
 
 
 async def _commit(
-    target: Container, partition: str, views: Iterable[V], share: _Work, etags: dict[str, str]
+    target: Container, partition: str, views: Iterable[V], share: _Work[C], etags: dict[str, str]
 ) -> dict[str, str]:
     """Write the views; returns the etags that they have now."""
     writes: list[Write] = []

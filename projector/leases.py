@@ -2,33 +2,56 @@
 
 A lease is not a lock: a worker that lost its lease without noticing does no harm, since effects are guarded where
 they are written. It only keeps workers from doing the same work twice. Whether an owner is gone is judged by its
-lease's etag staying the same for `expiry` seconds on the local monotonic clock: no two clocks are compared.
+lease's etag staying the same for `expiry_s` seconds on the local monotonic clock: no two clocks are compared.
 """
 
 import asyncio
 import os
 import secrets
 import socket
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from math import inf
 
 import msgspec
 
-from projector.projection import Projection
-from store import Conflict, Container, ContainerSpec, Create, FeedRange, Replace, Start
+from projector import shares
+from store import (
+    MAX_WRITES,
+    Conflict,
+    Container,
+    ContainerSpec,
+    Create,
+    Delete,
+    FeedRange,
+    OutcomeUnknown,
+    Query,
+    Replace,
+    Start,
+    StoreError,
+    Write,
+)
 
 LEASES = ContainerSpec(name="leases", partition_key="projection")
 """By projection version: a lease for each feed range of its source."""
 
 
+ATTEMPTS = 5
+"""How often a lease is stored again, after it was found to be still ours."""
+
+
 class LeaseDocument(msgspec.Struct, frozen=True, rename="camel"):
-    """A lease as it is stored. `epoch` rises with each new owner; `cursor` None is the beginning of the feed."""
+    """A lease as it is stored; its id is that of the feed range.
+
+    `epoch` rises with each new owner; `cursor` None is the beginning of the feed; `applied` counts changes.
+    """
 
     id: str
     owner: str | None
     epoch: int = 0
     cursor: str | None = None
+    applied: int = 0
 
 
 class LeaseLost(Exception):
@@ -37,11 +60,12 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds: between looks at a lease that another worker has; between renewals; until an owner counts as gone."""
+    """Seconds: between looks at all leases; between renewals; until an owner counts as gone; between checkpoints."""
 
     acquire_s: float = 1.0
     renew_s: float = 3.0
     expiry_s: float = 12.0
+    checkpoint_s: float = 1.0
 
 
 DEFAULT_TIMING = Timing()
@@ -53,72 +77,174 @@ def worker_name() -> str:
 
 
 class Lease:
-    """One range of one projection, while this worker owns it."""
+    """One range of one projection, while this worker owns it. `advance` notes progress, `renew` stores it."""
 
     def __init__(self, container: Container, partition: str, document: LeaseDocument, etag: str) -> None:
         self._container = container
         self._partition = partition
         self._document = document
         self._etag = etag
+        self.range = FeedRange(document.id)
+        self.unsaved = False
 
     @property
     def position(self) -> str | Start:
         """Where to continue the feed."""
         return self._document.cursor or Start.BEGINNING
 
-    async def renew(self, cursor: str | None = None) -> None:
-        """Tell others that the owner is alive, and how far it has come. Raises LeaseLost."""
-        await self._store(cursor=cursor or self._document.cursor)
+    def advance(self, cursor: str, applied: int) -> None:
+        """Note that `applied` more changes, up to `cursor`, have had their effects."""
+        if cursor != self._document.cursor:
+            done = self._document.applied + applied
+            self._document = msgspec.structs.replace(self._document, cursor=cursor, applied=done)
+            self.unsaved = True
 
-    async def release(self, cursor: str | None = None) -> None:
-        """Let another worker have it at once, and continue at `cursor`. Raises LeaseLost."""
-        while True:
+    async def renew(self) -> None:
+        """Tell others that the owner is alive, and how far it has come. Raises LeaseLost."""
+        await self._store(self._document)
+
+    async def release(self) -> None:
+        """Let another worker have it at once, and continue where this one stands. Raises LeaseLost."""
+        await self._store(msgspec.structs.replace(self._document, owner=None))
+
+    async def _store(self, document: LeaseDocument) -> None:
+        for attempt in range(ATTEMPTS):
             try:
-                return await self._store(owner=None, cursor=cursor or self._document.cursor)
-            except LeaseLost:
+                (etag,) = await self._container.commit(self._partition, [Replace(document.id, document, self._etag)])
+            except (Conflict, OutcomeUnknown) as error:
                 # A commit that was cut off may have got through: then the lease is still ours, with another etag.
-                found = await self._container.read(self._partition, self._document.id)
-                if found is None or not self._is_mine(found.decode(LeaseDocument)):
+                found = await self._container.read(self._partition, document.id)
+                theirs = found.decode(LeaseDocument) if found else None
+                if found is None or theirs is None or not self._is_mine(theirs):
+                    raise LeaseLost(f"{self._partition}/{document.id}") from error
+                if attempt == ATTEMPTS - 1:
                     raise
                 self._etag = found.etag
+                continue
+            self._etag = str(etag)
+            self.unsaved = self._document.cursor != document.cursor
+            return
 
     def _is_mine(self, found: LeaseDocument) -> bool:
         return (found.owner, found.epoch) == (self._document.owner, self._document.epoch)
 
-    async def _store(self, **changes: str | None) -> None:
-        document = msgspec.structs.replace(self._document, **changes)
+
+@dataclass(slots=True)
+class Sight:
+    """A lease as a worker last saw it, and since when it has looked like this (monotonic seconds)."""
+
+    document: LeaseDocument
+    etag: str
+    since: float
+
+
+class LeaseTable:
+    """All leases of one projection as one worker sees them. Owners should let go of those that are `split`."""
+
+    def __init__(self, container: Container, partition: str, owner: str, timing: Timing) -> None:
+        self._container = container
+        self._partition = partition
+        self._owner = owner
+        self._timing = timing
+        self._sights: dict[str, Sight] = {}
+        self._looked = -inf
+        self.split: set[str] = set()
+
+    async def look(self, source: Container) -> None:
+        """See how the leases are now; make them where there are none, and divide those whose range was split."""
+        await self._read()
+        if not self._sights:
+            await self._make(await source.feed_ranges())
+            await self._read()
+        self.split.clear()
+        for id, sight in list(self._sights.items()):
+            parts = await source.parts_of(FeedRange(id))
+            if len(parts) > 1 and self._free(sight):
+                await self._divide(sight, parts)
+            elif len(parts) > 1:
+                self.split.add(id)
+
+    def wanted(self, followed: Collection[str], held_off: Collection[str] = ()) -> list[str]:
+        """The leases to take for an equal share beside those that are `followed`, in no particular order."""
+        owners: dict[str, str | None] = {}
+        for id, sight in self._sights.items():
+            owner = sight.document.owner
+            if id in followed:
+                owners[id] = self._owner
+            elif id not in held_off:
+                owners[id] = None if owner == self._owner or self._free(sight) else owner
+        return shares.to_take(owners, self._owner)
+
+    @property
+    def first(self) -> str | None:
+        """The lease whose owner does what one worker must do for all."""
+        return min(self._sights, default=None)
+
+    async def take(self, id: str) -> Lease | None:
+        """The lease as its new owner; None if another worker was quicker."""
+        sight = self._sights[id]
+        document = msgspec.structs.replace(sight.document, owner=self._owner, epoch=sight.document.epoch + 1)
+        lease = Lease(self._container, self._partition, document, sight.etag)
         try:
-            (etag,) = await self._container.commit(self._partition, [Replace(document.id, document, self._etag)])
-        except Conflict as conflict:
-            raise LeaseLost(f"{self._partition}/{document.id}") from conflict
-        self._document, self._etag = document, str(etag)
+            await lease.renew()
+        except LeaseLost:
+            return None
+        except asyncio.CancelledError:
+            with suppress(LeaseLost, StoreError):
+                await lease.release()
+            raise
+        return lease
 
+    async def take_all(self, source: Container) -> list[Lease]:
+        """All leases, each as soon as its owner lets go of it or is gone: then nobody else follows any range."""
+        held: dict[str, Lease] = {}
+        while True:
+            await self.look(source)
+            for id, sight in list(self._sights.items()):
+                if id not in held and self._free(sight) and (lease := await self.take(id)):
+                    held[id] = lease
+            if held.keys() >= self._sights.keys():
+                return list(held.values())
+            await asyncio.sleep(self._timing.acquire_s / 4)
 
-async def acquire(
-    container: Container, projection: Projection[Any, Any], range_: FeedRange, owner: str, timing: Timing
-) -> Lease:
-    """Wait until the lease is free, or its owner is gone, and take it; what `owner` could not let go of is free."""
-    loop = asyncio.get_running_loop()
-    seen, seen_at = "", loop.time()
-    while True:
-        found = await container.read(projection.key, range_.id)
-        document = found.decode(LeaseDocument) if found else LeaseDocument(range_.id, owner=None)
-        if found and found.etag != seen:
-            seen, seen_at = found.etag, loop.time()
-        free = document.owner is None or document.owner == owner or _is_dead(document.owner)
-        if free or loop.time() - seen_at >= timing.expiry_s:
-            taken = msgspec.structs.replace(document, owner=owner, epoch=document.epoch + 1)
-            write = Replace(range_.id, taken, found.etag) if found else Create(range_.id, taken)
-            try:
-                (etag,) = await container.commit(projection.key, [write])
-            except Conflict:
-                continue  # another worker was quicker
-            except asyncio.CancelledError:
-                with suppress(LeaseLost):
-                    await Lease(container, projection.key, taken, etag="").release()
-                raise
-            return Lease(container, projection.key, taken, str(etag))
-        await asyncio.sleep(timing.acquire_s)
+    async def _read(self) -> None:
+        now = asyncio.get_running_loop().time()
+        # Who could not look for that long, cannot tell who was silent meanwhile.
+        blind = now - self._looked > self._timing.expiry_s + 2 * self._timing.acquire_s
+        sights: dict[str, Sight] = {}
+        after: tuple[str, ...] | None = None
+        more = True
+        while more:
+            page = await self._container.query(Query(self._partition, limit=1000, after=after))
+            for found in page.documents:
+                known = self._sights.get(found.id)
+                same = known is not None and known.etag == found.etag and not blind
+                since = known.since if known and same else now
+                sights[found.id] = Sight(found.decode(LeaseDocument), found.etag, since)
+                after = (found.id,)
+            more = page.more
+        self._sights, self._looked = sights, now
+
+    async def _make(self, ranges: Sequence[FeedRange]) -> None:
+        """All at once, so that no other worker sees a part of them when a range is split at the same time."""
+        writes = [Create(range_.id, LeaseDocument(range_.id, owner=None)) for range_ in ranges]
+        for start in range(0, len(writes), MAX_WRITES):
+            with suppress(Conflict, OutcomeUnknown):  # another worker has made them, or the next look will tell
+                await self._container.commit(self._partition, writes[start : start + MAX_WRITES])
+
+    async def _divide(self, sight: Sight, parts: Sequence[FeedRange]) -> None:
+        parent = sight.document
+        writes: list[Write] = [Delete(parent.id, sight.etag)]
+        writes += [Create(part.id, LeaseDocument(part.id, None, parent.epoch, parent.cursor)) for part in parts]
+        with suppress(Conflict, OutcomeUnknown):
+            await self._container.commit(self._partition, writes)
+        await self._read()
+
+    def _free(self, sight: Sight) -> bool:
+        owner = sight.document.owner
+        if owner is None or _is_dead(owner):
+            return True
+        return asyncio.get_running_loop().time() - sight.since >= self._timing.expiry_s
 
 
 def _is_dead(owner: str) -> bool:

@@ -7,6 +7,7 @@ the batch that also holds what tells the two apart: the order's view, or its mar
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -249,24 +250,32 @@ def _sales(sales: ProductSales, event: Sold, item: orders.Item, order_id: str) -
 
 # ------------------------------------------------------------------------------------------- the registry
 
+
+def _key_of(document: Mapping[str, Any]) -> str:
+    """The order that a document of the write model is about."""
+    return str(document.get("orderId") or document["id"])
+
+
 CUSTOMER_ORDERS: Projection[Change, CustomerView] = Projection(
     name="customer_orders",
     version=1,
     source=orders.CONTAINER.name,
-    target=CUSTOMER_VIEWS.name,
+    target=CUSTOMER_VIEWS,
     change=Change,
     view=CustomerView,
     route=_customer_routes,
     project=_customer_views,
+    key_of=_key_of,
 )
 PRODUCT_SALES: Projection[Change, ProductView] = Projection(
     name="product_sales",
     version=1,
     source=orders.CONTAINER.name,
-    target=PRODUCT_VIEWS.name,
+    target=PRODUCT_VIEWS,
     change=Change,
     view=ProductView,
     route=_product_routes,
     project=_product_views,
+    key_of=_key_of,
 )
 PROJECTIONS = (CUSTOMER_ORDERS, PRODUCT_SALES)

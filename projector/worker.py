@@ -1,87 +1,115 @@
-"""The loops that project: each follows one feed range of one projection, under a lease."""
+"""The work of a projector: of each projection, the generations that its code is of are followed, and come to serve."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from projector.apply import apply
-from projector.leases import DEFAULT_TIMING, LEASES, Lease, LeaseLost, Timing, acquire, worker_name
+from projector.follower import PAGE
+from projector.generations import Generations
+from projector.leases import DEFAULT_TIMING, Timing, worker_name
+from projector.observe import Observer
+from projector.patience import Patience
 from projector.projection import Projection
-from store import Container, FeedRange, Start, Store, Turns
+from projector.rebuild import bring_to_serve, catch_up, compare, has_caught_up
+from projector.stream import Stream, Surroundings, ended, first_done
+from store import Start, Store
 
-PAGE = 100
-CHECKPOINT_S = 1.0
-IDLE_S = 1.0
+log = logging.getLogger(__name__)
 
 AnyProjection = Projection[Any, Any]
 
 
 class Worker:
-    """A projector of this process: one endless loop for each feed range of each projection.
+    """A projector of this process: one endless loop for each projection, which follows its share of the feed ranges.
 
-    Whoever runs the process supervises the loops. A loop that raised may be run again: it takes its lease anew and
-    continues at the checkpoint; what it had applied behind that is recognised.
+    Whoever runs the process supervises the loops; one that raised may be run again.
     """
 
-    def __init__(self, store: Store, projections: Sequence[AnyProjection], timing: Timing = DEFAULT_TIMING) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        projections: Sequence[AnyProjection],
+        timing: Timing = DEFAULT_TIMING,
+        *,
+        now: Callable[[], str],
+        observer: Observer | None = None,
+    ) -> None:
         self._projections = projections
-        self._timing = timing
-        self._owner = worker_name()
-        self._turns = Turns()
-        self._ranges: dict[str, list[FeedRange]] = {}
+        self._patience = Patience(observer or Observer(), {})
+        self._around = Surroundings(store, worker_name(), timing, now, self._patience)
 
-    async def start(self) -> None:
-        """Learn the feed ranges."""
-        for projection in self._projections:
-            self._ranges[projection.key] = await self._store.container(projection.source).feed_ranges()
+    @property
+    def problems(self) -> dict[str, str]:
+        """What keeps something from being projected, by its name, for as long as it does."""
+        return self._patience.problems
 
     def loops(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-        """A name and an endless coroutine function for each range of each projection; call `start` first."""
+        """A name and an endless coroutine function for each projection."""
         for projection in self._projections:
-            for range_ in self._ranges[projection.key]:
-                yield f"projector {projection.key}/{range_.id}", partial(self._run, projection, range_)
+            yield f"projector {projection.name}", partial(self._keep, projection)
 
-    async def _run(self, projection: AnyProjection, range_: FeedRange) -> None:
-        leases = self._store.container(LEASES.name)
-        while True:
-            lease = await acquire(leases, projection, range_, self._owner, self._timing)
-            try:
-                await self._follow(projection, range_, lease)
-            except LeaseLost:
-                continue
-
-    async def _follow(self, projection: AnyProjection, range_: FeedRange, lease: Lease) -> None:
-        """Project what comes, for as long as the lease is ours; the checkpoint moves only after the effects."""
-        source = self._store.container(projection.source)
-        target = self._store.container(projection.target)
-        loop = asyncio.get_running_loop()
-        cursor, saved, saved_at, seen = lease.position, lease.position, loop.time(), 0
+    async def _keep(self, projection: AnyProjection) -> None:
+        """Follow the generations of the projection that are of its version, and bring a new one to serve."""
+        generations = Generations(self._around.store, projection)
+        streams: dict[int, tuple[Stream, asyncio.Task[None]]] = {}
+        switch: asyncio.Task[None] | None = None
         try:
             while True:
-                changes = await source.changes(range_, cursor, PAGE)
-                await apply(projection, target, changes.documents, self._turns)
-                cursor = changes.cursor
-                since = loop.time() - saved_at
-                if since >= self._timing.renew_s or (cursor != saved and since >= CHECKPOINT_S):
-                    await lease.renew(cursor)
-                    saved, saved_at = cursor, loop.time()
-                if not changes.documents:
-                    seen = await source.wait_for_changes(seen, min(IDLE_S, self._timing.renew_s))
+                state = (await self._patience(projection.name, generations.ensure)).state
+                followed = state.followed_by(projection.version)
+                for generation in followed - streams.keys():
+                    stream = Stream(self._around, projection.of_generation(generation))
+                    streams[generation] = stream, asyncio.create_task(stream.run())
+                for generation in streams.keys() - followed:
+                    await ended(streams.pop(generation)[1])
+                if switch is None and state.next in streams and streams[state.next][0].leads:
+                    switch = asyncio.create_task(self._bring_to_serve(projection, state.next))
+                tasks = [task for _, task in streams.values()] + ([switch] if switch else [])
+                await first_done(tasks, self._around.timing.acquire_s)
+                for generation in [generation for generation, (_, task) in streams.items() if task.done()]:
+                    _, task = streams.pop(generation)
+                    state = (await self._patience(projection.name, generations.ensure)).state
+                    if generation in state.followed_by(projection.version):
+                        task.result()  # it failed; what fails while its generation is dropped does not matter
+                if switch and switch.done():
+                    switch.result()
+                    switch = None
         finally:
-            # On the way out, cancelled or failed: what was applied is checkpointed, and another worker may go on.
-            with suppress(LeaseLost):
-                await lease.release(cursor if isinstance(cursor, str) else None)
+            tasks = [task for _, task in streams.values()] + ([switch] if switch else [])
+            await asyncio.gather(*map(ended, tasks))
+
+    async def _bring_to_serve(self, projection: AnyProjection, generation: int) -> None:
+        """Wait until the generation has caught up, compare it with the write model, and switch to it."""
+        store = self._around.store
+        stream, generations = projection.of_generation(generation), Generations(store, projection)
+        while True:
+            if await self._patience(stream.key, partial(has_caught_up, store, stream)):
+                break
+            await asyncio.sleep(self._around.timing.acquire_s)
+        await self._patience(stream.key, partial(catch_up, store, stream))
+        if wrong := await self._patience(stream.key, partial(compare, store, stream)):
+            problem = f"{len(wrong)} read documents differ from the write model, as {wrong[0]}"
+            log.error("%s does not come to serve: %s", stream.key, problem)
+            await self._patience(stream.key, partial(generations.give_up, problem))
+        elif await self._patience(
+            stream.key, partial(bring_to_serve, store, projection, generation, self._around.timing)
+        ):
+            log.info("%s serves", stream.key)
 
 
 async def drain(store: Store, projections: Sequence[AnyProjection]) -> None:
-    """Project all that there is now, from the beginning and without leases: for tests and tools."""
+    """Project all that there is now, from the beginning and without leases: for tests and tools.
+
+    Raises what a document that cannot be projected failed with.
+    """
     for projection in projections:
-        source: Container = store.container(projection.source)
+        source, target = store.container(projection.source), store.container(projection.container.name)
         for range_ in await source.feed_ranges():
             cursor: str | Start = Start.BEGINNING
             while (changes := await source.changes(range_, cursor, PAGE)).documents:
-                await apply(projection, store.container(projection.target), changes.documents)
+                for failure in (await apply(projection, target, changes.documents)).values():
+                    raise failure.error
                 cursor = changes.cursor

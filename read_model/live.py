@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from read_model.serving import Serving
 from store import Container, Document, FeedRange, Start, Store
 
 
@@ -27,10 +28,16 @@ class Versioned(Protocol):
 V = TypeVar("V", bound=Versioned)
 
 IDLE_S = 5.0
+SWITCH_S = 1.0
+"""Seconds between looks at which generation is to serve."""
 PAGE = 200
 
 Topic = tuple[str, str | None, str | None]
 """Container, partition (None: all), document id (None: all)."""
+
+
+class Replaced(Exception):
+    """What is watched is read from another container now: read it again."""
 
 
 class Watch:
@@ -39,6 +46,7 @@ class Watch:
     def __init__(self) -> None:
         self._pending: dict[tuple[str, str], Document] = {}
         self._changed = asyncio.Event()
+        self._replaced = False
 
     def offer(self, document: Document) -> None:
         """Take note of a version; it takes the place of an older one that nobody has looked at."""
@@ -47,43 +55,50 @@ class Watch:
         self._pending[key] = document
         self._changed.set()
 
+    def replace(self) -> None:
+        """Take note that the container was replaced by another; what has been offered is forgotten."""
+        self._pending.clear()
+        self._replaced = True
+        self._changed.set()
+
     async def next(self) -> list[Document]:
-        """Wait for changes, and take them all."""
+        """Wait for changes, and take them all. Raises Replaced, once, when everything is to be read again."""
         await self._changed.wait()
         self._changed.clear()
         documents = list(self._pending.values())
         self._pending.clear()
+        if self._replaced:
+            self._replaced = False
+            raise Replaced
         return documents
 
 
 class Live:
-    """Follows the feeds of some containers and offers each change to its watchers.
+    """Follows the feeds of the containers that serve, and offers each change to its watchers.
 
     `start` notes where the feeds stand; from then on nothing is missed. `loops` are the endless tasks that follow
     them: whoever runs the process supervises them, and a loop that is run again continues where it stood.
     """
 
-    def __init__(self, store: Store, containers: Sequence[str]) -> None:
+    def __init__(self, store: Serving, containers: Sequence[str]) -> None:
         self._store = store
         self._containers = containers
         self._watches: dict[Topic, set[Watch]] = {}
-        self._cursors: dict[tuple[str, FeedRange], str] = {}
+        self._cursors: dict[str, dict[FeedRange, str]] = {}
 
     async def start(self) -> None:
         """Note where the feeds stand now."""
         for name in self._containers:
-            container = self._store.container(name)
-            for range_ in await container.feed_ranges():
-                self._cursors[name, range_] = (await container.changes(range_, Start.NOW)).cursor
+            self._cursors[name] = await _now(self._store.container(name))
 
     def loops(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-        """A name and an endless coroutine function for each feed range; call `start` first."""
-        for name, range_ in self._cursors:
-            yield f"live {name}/{range_.id}", partial(self._follow, name, range_)
+        """A name and an endless coroutine function for each container; call `start` first."""
+        for name in self._containers:
+            yield f"live {name}", partial(self._follow, name)
 
     def position(self, container: str) -> str:
         """How far the feeds of a container have been handed out, as an opaque cursor."""
-        cursors = {range_.id: cursor for (name, range_), cursor in self._cursors.items() if name == container}
+        cursors = {range_.id: cursor for range_, cursor in self._cursors[container].items()}
         return base64.urlsafe_b64encode(msgspec.json.encode(cursors)).rstrip(b"=").decode()
 
     @contextmanager
@@ -105,14 +120,47 @@ class Live:
         """How many watches there are."""
         return sum(map(len, self._watches.values()))
 
-    async def _follow(self, name: str, range_: FeedRange) -> None:
+    async def _follow(self, name: str) -> None:
+        """Follow the container that serves, until another one does."""
+        while True:
+            followers = [asyncio.create_task(self._follow_range(name, range_)) for range_ in self._cursors[name]]
+            switch = asyncio.create_task(self._next_generation(name))
+            try:
+                await asyncio.wait([switch, *followers], return_when=asyncio.FIRST_COMPLETED)
+                for task in (switch, *followers):
+                    if task.done():
+                        task.result()
+                generation = switch.result()
+            finally:
+                for task in (switch, *followers):
+                    task.cancel()
+                await asyncio.gather(switch, *followers, return_exceptions=True)
+            # What is written from here on is handed out; what was written before is read, once it serves.
+            container = await self._store.open(name, generation)
+            self._cursors[name] = await _now(container)
+            self._store.serve(name, generation, container)
+            for (watched, _, _), watches in self._watches.items():
+                if watched == name:
+                    for watch in watches:
+                        watch.replace()
+
+    async def _next_generation(self, name: str) -> int:
+        """Wait until another generation is to serve."""
+        while True:
+            generation = await self._store.learn(name)
+            if generation != self._store.generation(name):
+                return generation
+            await asyncio.sleep(SWITCH_S)
+
+    async def _follow_range(self, name: str, range_: FeedRange) -> None:
         container: Container = self._store.container(name)
+        cursors = self._cursors[name]
         seen = 0
         while True:
-            changes = await container.changes(range_, self._cursors[name, range_], PAGE)
+            changes = await container.changes(range_, cursors[range_], PAGE)
             for document in changes.documents:
                 self._hand_out(name, document)
-            self._cursors[name, range_] = changes.cursor
+            cursors[range_] = changes.cursor
             if not changes.documents:
                 seen = await container.wait_for_changes(seen, IDLE_S)
 
@@ -121,6 +169,11 @@ class Live:
         for topic in ((name, partition, id), (name, partition, None), (name, None, None)):
             for watch in self._watches.get(topic, ()):
                 watch.offer(document)
+
+
+async def _now(container: Container) -> dict[FeedRange, str]:
+    """Where the feeds of the container stand."""
+    return {range_: (await container.changes(range_, Start.NOW)).cursor for range_ in await container.feed_ranges()}
 
 
 async def versions(
@@ -139,12 +192,19 @@ async def versions(
     event loop.
     """
     with live.watch(container, partition, id) as watch:
-        document = await store.container(container).read(partition, id)
-        documents = [document] if document else []
+        documents = await _current(store, container, partition, id)
         while True:
             for newer in (document.decode(view) for document in documents):
                 if newer.version > since:
                     since = newer.version
                     yield newer
-            async with asyncio.timeout_at(until):
-                documents = await watch.next()
+            try:
+                async with asyncio.timeout_at(until):
+                    documents = await watch.next()
+            except Replaced:
+                documents = await _current(store, container, partition, id)
+
+
+async def _current(store: Store, container: str, partition: str, id: str) -> list[Document]:
+    document = await store.container(container).read(partition, id)
+    return [document] if document else []

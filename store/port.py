@@ -5,7 +5,7 @@ Every engine keeps the promises written here; `tests/store/test_contract*.py` ho
 
 import re
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 from typing import Any, Protocol, TypeVar, overload
@@ -57,6 +57,10 @@ class ContainerSpec:
     partition_key: str
     indexes: tuple[Index, ...] = ()
     filters: tuple[str, ...] = ()
+
+    def of_generation(self, number: int) -> "ContainerSpec":
+        """The container that keeps another generation of the same documents; the first has the plain name."""
+        return self if number == 1 else replace(self, name=f"{self.name}_{number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +296,10 @@ class Container(Protocol):
         """The page that `query` asks for."""
         ...
 
+    async def count(self, where: tuple[Condition, ...] = ()) -> int:
+        """How many documents meet the conditions, over all partitions."""
+        ...
+
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
         """Apply all `writes`, or none, in one logical partition; each id at most once.
 
@@ -305,12 +313,20 @@ class Container(Protocol):
         """The ranges that together are the container."""
         ...
 
+    async def parts_of(self, range: FeedRange) -> list[FeedRange]:
+        """The range itself, or the parts into which the container has split it; each continues from its cursors."""
+        ...
+
     async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
         """What changed in `scope` behind `after`, at least once each, the latest version only.
 
         Deleted and expired documents do not appear. A page may exceed `limit` so as not to cut one commit in two.
         Raises CursorInvalid for a cursor of another container.
         """
+        ...
+
+    async def backlog(self, scope: FeedRange, after: str | Start) -> int:
+        """How many changes there are in `scope` behind `after`, by the engine's own count: commits, or documents."""
         ...
 
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
@@ -328,6 +344,14 @@ class Store(Protocol):
 
     def container(self, name: str) -> Container:
         """The container of that name. Raises KeyError if the store was opened without it."""
+        ...
+
+    async def make(self, spec: ContainerSpec) -> Container:
+        """The container of that specification, made if it is missing; open from now on. Raises StoreUnusable."""
+        ...
+
+    async def drop(self, name: str) -> None:
+        """Remove a container with all that is in it. Idempotent."""
         ...
 
     async def ping(self) -> None:

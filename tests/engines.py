@@ -96,7 +96,7 @@ async def on_cosmos(resources: AsyncExitStack) -> Engine:
         engine = CosmosEngine(resources, endpoint, os.environ.get("COSMOS_TEST_KEY", KEY), asyncio.sleep)
         resources.push_async_callback(engine.drop)
         return engine
-    server = await resources.enter_async_context(emulator())
+    server = await resources.enter_async_context(emulator(partitions=2))
 
     async def advance(seconds: float) -> None:
         server.advance(seconds)

@@ -1,10 +1,11 @@
 """Orders as they change: frames that begin with a snapshot and go on with what is newer than what was sent."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from read_model.live import Live, versions
+from read_model.live import Live, Replaced, versions
 from read_model.orders.queries import ALL_ORDERS, OrderFilter, orders
 from read_model.orders.views import (
     CUSTOMER_VIEWS,
@@ -64,8 +65,9 @@ async def order_frames(
 ) -> AsyncGenerator[OrdersFrame, None]:
     """A customer's orders, or everybody's: the newest `snapshot` of them, then changes, the latest of each order.
 
-    An order that was sent and no longer passes `where` is sent once more as it is now. A stream that is asked to
-    continue `after` a cursor says RESET and begins anew: continuity across connections is not kept here.
+    An order that was sent and no longer passes `where` is sent once more as it is now. RESET, and a new SNAPSHOT, come
+    when the read model was built anew, and to a stream that is asked to continue `after` a cursor: continuity across
+    connections is not kept here.
     """
     seen: dict[str, int] = {}
     listed: set[str] = set()
@@ -84,15 +86,21 @@ async def order_frames(
         return fresh
 
     with live.watch(CUSTOMER_VIEWS.name, customer_id) as watch:
-        if after is not None:
-            yield OrdersFrame(FrameKind.RESET, [], live.position(CUSTOMER_VIEWS.name))
-        cursor = live.position(CUSTOMER_VIEWS.name)
-        rows = await orders(store, customer_id, where, window=Window(snapshot)) if snapshot else None
-        yield OrdersFrame(FrameKind.SNAPSHOT, newer(rows.nodes if rows else ()), cursor)
+        begun_anew = after is not None
         while True:
+            if begun_anew:
+                yield OrdersFrame(FrameKind.RESET, [], live.position(CUSTOMER_VIEWS.name))
             cursor = live.position(CUSTOMER_VIEWS.name)
-            if fresh := newer(_order_views(await watch.next())):
-                yield OrdersFrame(FrameKind.CHANGES, fresh, cursor)
+            rows = await orders(store, customer_id, where, window=Window(snapshot)) if snapshot else None
+            yield OrdersFrame(FrameKind.SNAPSHOT, newer(rows.nodes if rows else ()), cursor)
+            with suppress(Replaced):
+                while True:
+                    cursor = live.position(CUSTOMER_VIEWS.name)
+                    if fresh := newer(_order_views(await watch.next())):
+                        yield OrdersFrame(FrameKind.CHANGES, fresh, cursor)
+            begun_anew = True
+            seen.clear()
+            listed.clear()
 
 
 def _order_views(documents: Iterable[Document]) -> Iterator[OrderView]:

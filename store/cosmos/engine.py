@@ -18,12 +18,13 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from store.cosmos import feed
 from store.cosmos.client import connect
-from store.cosmos.errors import OWNER_MISSING, reading, sub_status, tell, writing
-from store.cosmos.provision import inspect
-from store.cosmos.sql import compile_query, in_order
+from store.cosmos.errors import OWNER_MISSING, SESSION_AHEAD, reading, sub_status, tell, writing
+from store.cosmos.provision import ensure, inspect, remove
+from store.cosmos.sql import compile_count, compile_query, in_order
 from store.errors import StoreUnusable, Throttled
 from store.port import (
     Changes,
+    Condition,
     ContainerSpec,
     Create,
     Delete,
@@ -75,14 +76,29 @@ class CosmosStore:
         self.resources = AsyncExitStack()
         self.charges: Counter[tuple[str, str]] = Counter()
         self.units: dict[tuple[str, str], float] = {}
-        proxy = client.get_database_client(database)
-        self.containers = {
-            spec.name: CosmosContainer(self, proxy.get_container_client(spec.name), spec) for spec in containers
-        }
+        self._database = client.get_database_client(database)
+        self.containers = {spec.name: self._open(spec) for spec in containers}
 
     def container(self, name: str) -> "CosmosContainer":
         """The container of that name. Raises KeyError if the store was opened without it."""
         return self.containers[name]
+
+    async def make(self, spec: ContainerSpec) -> "CosmosContainer":
+        """The container of that specification, made if it is missing; see the port."""
+        if spec.name not in self.containers:
+            await ensure(self._database, spec)
+            container = self._open(spec)
+            await container.warm()
+            self.containers[spec.name] = container
+        return self.containers[spec.name]
+
+    async def drop(self, name: str) -> None:
+        """Remove a container with all that is in it. Idempotent."""
+        self.containers.pop(name, None)
+        await remove(self._database, name)
+
+    def _open(self, spec: ContainerSpec) -> "CosmosContainer":
+        return CosmosContainer(self, self._database.get_container_client(spec.name), spec)
 
     async def ping(self) -> None:
         """Return if the account answers; raise Unavailable if not."""
@@ -131,6 +147,22 @@ class CosmosContainer:
             found = await self._ask(query, partition_key=query.partition)
         return Page(found[: query.limit], more=len(found) > query.limit)
 
+    async def count(self, where: tuple[Condition, ...] = ()) -> int:
+        """How many documents meet the conditions, over all partitions."""
+        text, parameters = compile_count(where)
+
+        async def one(range_: FeedRange) -> int:
+            async with reading(self._name, self._charge("query")):
+                options = {**self._options("query", None), "feed_range": feed.to_sdk(range_)}
+                numbers: Any = self._proxy.query_items(text, parameters=parameters, **options)
+                return sum([int(number) async for number in numbers])
+
+        while True:
+            ranges = await self.feed_ranges()
+            numbers = await asyncio.gather(*map(one, ranges))
+            if ranges == await self.feed_ranges():
+                return sum(numbers)
+
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
         """Apply all `writes` or none; see the port. Tried again for a while when the service asks for patience."""
         check_writes(partition, writes)
@@ -144,6 +176,10 @@ class CosmosContainer:
         async with reading(self._name):
             return [feed.range_of(found) async for found in self._proxy.read_feed_ranges()]
 
+    async def parts_of(self, range: FeedRange) -> list[FeedRange]:
+        """The range itself, or the parts of it that lie in different physical partitions now."""
+        return feed.parts_of(range, await self.feed_ranges())
+
     async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
         """What changed in `scope` behind `after`; see the port."""
         while True:
@@ -153,6 +189,25 @@ class CosmosContainer:
             if inside or not bodies:
                 return Changes(cursor, [self._document(body) for body in inside])
             after = cursor
+
+    async def backlog(self, scope: FeedRange, after: str | Start) -> int:
+        """How many commits there are in the scope's physical partition behind `after`; the service counts no finer.
+
+        The first document that is not delivered yet tells its LSN, the answer's session token the latest one.
+        """
+        if after is Start.NOW:
+            return 0
+        told: list[Mapping[str, Any]] = []
+
+        def hook(headers: Mapping[str, Any], body: object) -> None:
+            self._store.charge(self.spec.name, "feed", headers)
+            told.append(headers)
+
+        bodies, _ = await feed.read_page(self._proxy, scope, after, 1, hook)
+        if not bodies:
+            return 0
+        latest = int(told[-1]["x-ms-session-token"].split(":")[-1].split("#")[1])
+        return max(latest - int(bodies[0]["_lsn"]) + 1, 1)
 
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
         """Wait for a commit here. One elsewhere is not heard of, so after POLL_S there may have been one."""
@@ -182,7 +237,7 @@ class CosmosContainer:
             try:
                 body = await self._proxy.read_item(id, partition, **self._options("read", partition))
             except CosmosResourceNotFoundError as error:
-                if sub_status(error) == OWNER_MISSING:
+                if sub_status(error) in (OWNER_MISSING, SESSION_AHEAD):
                     raise
                 tell(error, charge)
                 return None

@@ -26,6 +26,8 @@ READ_DEADLINE_S = 15.0
 """However often the SDK asks again: a socket that says nothing does not end its own patience."""
 OWNER_MISSING = 1003
 """Substatus of a 404 that is about the container or the database, not about the item."""
+SESSION_AHEAD = 1002
+"""Substatus of a 404 from replicas that have not seen yet what this session has: it says nothing about the item."""
 REASONS = {409: "exists", 412: "changed", 404: "missing"}
 BUSY = (410, 429, 449)
 """Not applied, and worth another try: the partition moves (split, merge), units are spent, a write is in the way."""
@@ -96,6 +98,8 @@ def _common(error: HttpResponseError, what: str) -> StoreError | None:
             return StoreUnusable("Cosmos DB refuses the key (401): is COSMOS_KEY the key of this account?")
         case 403 if sub_status(error) != 3:  # 3: the region does not take writes at the moment
             return StoreUnusable(f"{what}: Cosmos DB forbids it (403): see the account's firewall and roles")
+        case 404 if sub_status(error) == SESSION_AHEAD:
+            return Unavailable(f"{what}: no replica is as far as this session yet")
         case 404 if sub_status(error) == OWNER_MISSING:
             return StoreUnusable(f"{what}: the database or the container does not exist; `gateway provision` makes it")
         case _:

@@ -8,7 +8,7 @@ of several ranges, and of points in time, cannot be resumed (azure-cosmos 4.17.1
 import base64
 import binascii
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
@@ -24,6 +24,17 @@ JSON = dict[str, Any]
 def range_of(feed_range: Mapping[str, Any]) -> FeedRange:
     """The SDK's feed range as the port's."""
     return FeedRange(f"{feed_range['Range']['min']}-{feed_range['Range']['max']}")
+
+
+def parts_of(range_: FeedRange, ranges: Iterable[FeedRange]) -> list[FeedRange]:
+    """Where `range_` meets each of `ranges`."""
+    low, high = range_.id.split("-")
+    cuts = (other.id.split("-") for other in ranges)
+    return [
+        FeedRange(f"{start}-{end}")
+        for other_low, other_high in cuts
+        if (start := max(low, other_low)) < (end := min(high, other_high))
+    ]
 
 
 async def read_page(
@@ -54,6 +65,8 @@ async def read_page(
                 if _is_whole(cursor):
                     return documents, cursor
     except ValueError as error:
+        if "rid" not in str(error):  # "Mismatch collection rid", "... container_rid ...": what the SDK says of it
+            raise
         raise CursorInvalid(
             "the cursor belongs to another container, or to one that was deleted and made anew; the read model must "
             "be built anew from the beginning"

@@ -1,12 +1,13 @@
 """Databases and containers made, or compared with what they should be. Nothing that holds data is ever dropped."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from azure.cosmos import PartitionKey, ThroughputProperties
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from azure.cosmos.exceptions import CosmosResourceExistsError, CosmosResourceNotFoundError
 
 from store.cosmos.errors import reading
 from store.errors import StoreUnusable
@@ -72,11 +73,15 @@ async def inspect(client: CosmosClient, database: str, containers: Iterable[Cont
         if found is None:
             problems.append(f"container {spec.name!r} does not exist; {MAKES}")
             continue
-        try:
-            problems += [f"container {spec.name!r}: {fault}; {MENDS}" for fault in differences(spec, found)]
-        except StoreUnusable as error:
-            problems.append(str(error))
+        problems += _problems(spec, found)
     return problems
+
+
+def _problems(spec: ContainerSpec, found: JSON) -> list[str]:
+    try:
+        return [f"container {spec.name!r}: {fault}; {MENDS}" for fault in differences(spec, found)]
+    except StoreUnusable as error:
+        return [str(error)]
 
 
 async def provision(
@@ -119,6 +124,25 @@ async def provision(
                 await proxy.replace_container(spec.name, **_definition(spec))
         steps.append(await _bring_up_to_date(place, f"container {spec.name!r}", problems, own, dry_run=dry_run))
     return steps
+
+
+async def ensure(database: DatabaseProxy, spec: ContainerSpec) -> None:
+    """Make the container if it is missing. Raises StoreUnusable for one that is not as it should be."""
+    found = await _properties(database.get_container_client(spec.name))
+    if found is not None:
+        if problems := _problems(spec, found):
+            raise StoreUnusable("\n".join(problems))
+    else:
+        async with reading(f"container {spec.name!r}"):
+            with suppress(CosmosResourceExistsError):  # another process was quicker
+                await database.create_container(spec.name, **_definition(spec))
+
+
+async def remove(database: DatabaseProxy, name: str) -> None:
+    """Delete the container if it is there."""
+    async with reading(f"container {name!r}"):
+        with suppress(CosmosResourceNotFoundError):
+            await database.delete_container(name)
 
 
 async def _bring_up_to_date(

@@ -12,15 +12,27 @@ Bind = Callable[[Scalar], str]
 Parameters = list[dict[str, object]]
 
 
-def compile_query(query: Query) -> tuple[str, Parameters]:
-    """The text and the parameters of `query`, without its partition and its limit, which go beside the text."""
-    parameters: Parameters = []
-
+def _binder(parameters: Parameters) -> Bind:
     def bind(value: Scalar) -> str:
         name = f"@p{len(parameters)}"
         parameters.append({"name": name, "value": value})
         return name
 
+    return bind
+
+
+def compile_count(where: tuple[Condition, ...]) -> tuple[str, Parameters]:
+    """The text and the parameters of the query that counts the documents which meet the conditions."""
+    parameters: Parameters = []
+    bind = _binder(parameters)
+    terms = " AND ".join(_condition(condition, bind) for condition in where)
+    return f"SELECT VALUE COUNT(1) FROM c{' WHERE ' if terms else ''}{terms}", parameters
+
+
+def compile_query(query: Query) -> tuple[str, Parameters]:
+    """The text and the parameters of `query`, without its partition and its limit, which go beside the text."""
+    parameters: Parameters = []
+    bind = _binder(parameters)
     terms = [_condition(condition, bind) for condition in query.where]
     ordered = [expression(order.path) for order in query.order_by if order.path != "id"]
     terms += [f"IS_DEFINED({path}) AND NOT IS_NULL({path})" for path in ordered]

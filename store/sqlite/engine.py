@@ -11,7 +11,8 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from store.errors import CursorInvalid, StoreUnusable, TooLarge, Unavailable
 from store.port import (
     MAX_COMMIT_BYTES,
     Changes,
+    Condition,
     ContainerSpec,
     Document,
     FeedRange,
@@ -68,7 +70,7 @@ async def open_sqlite(
         if isinstance(error, sqlite3.Error):
             raise StoreUnusable(_explain(path, error)) from error
         raise
-    return SQLiteStore(reader, writer, specs, store_id, ranges, clock)
+    return SQLiteStore(path, reader, writer, specs, store_id, ranges, clock)
 
 
 class SQLiteStore:
@@ -76,6 +78,7 @@ class SQLiteStore:
 
     def __init__(
         self,
+        path: str,
         reader: sqlite3.Connection,
         writer: sqlite3.Connection,
         specs: dict[str, ContainerSpec],
@@ -83,13 +86,12 @@ class SQLiteStore:
         ranges: int,
         clock: Callable[[], float],
     ) -> None:
+        self._path = path
         self._db = reader
         self._writer = Writer(writer, ranges, clock, self._committed, inline=writer is reader)
         self._data_version: int = reader.execute("PRAGMA data_version").fetchone()[0]
-        self._containers = {
-            name: SQLiteContainer(self, reader, self._writer, spec, store_id, ranges, clock)
-            for name, spec in specs.items()
-        }
+        self._open = partial(SQLiteContainer, self, reader, self._writer, store_id=store_id, ranges=ranges, clock=clock)
+        self._containers = {name: self._open(spec) for name, spec in specs.items()}
         self._closed = False
         self._waiting = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -97,6 +99,24 @@ class SQLiteStore:
     def container(self, name: str) -> "SQLiteContainer":
         """The container of that name. Raises KeyError if the store was opened without it."""
         return self._containers[name]
+
+    async def make(self, spec: ContainerSpec) -> "SQLiteContainer":
+        """The container of that specification, made if it is missing; see the port."""
+        if spec.name not in self._containers:
+            await self._change(lambda db: _prepare_container(db, spec))
+        return self._containers.setdefault(spec.name, self._open(spec))
+
+    async def drop(self, name: str) -> None:
+        """Remove a container with all that is in it. Idempotent."""
+        self._containers.pop(name, None)
+        await self._change(lambda db: _drop_container(db, name))
+
+    async def _change(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        """Change the schema in a transaction of its own, which may have to wait for the writers of other processes."""
+        if self._path == ":memory:":
+            _in_transaction(self._db, change)
+        else:
+            await asyncio.to_thread(_on_own_connection, self._path, change)
 
     async def ping(self) -> None:
         """Return if the file can be read; raise Unavailable if not."""
@@ -138,8 +158,9 @@ class SQLiteStore:
             self._timer = asyncio.get_running_loop().call_later(POLL_S, self._tick)
 
     def _committed(self, containers: set[str]) -> None:
-        for name in containers:
-            self._containers[name].signal.notify()
+        for container in (self._containers.get(name) for name in containers):
+            if container:
+                container.signal.notify()
 
 
 class SQLiteContainer:
@@ -177,6 +198,11 @@ class SQLiteContainer:
         rows = _execute(self._db, statement, values)
         return Page([_document(*row) for row in rows[: query.limit]], more=len(rows) > query.limit)
 
+    async def count(self, where: tuple[Condition, ...] = ()) -> int:
+        """How many documents meet the conditions, over all partitions."""
+        ((number,),) = _execute(self._db, *sql.compile_count(self.spec, where, self._clock()))
+        return int(number)
+
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
         """Apply all `writes` or none; see the port. Returns after the transaction is durable."""
         check_writes(partition, writes)
@@ -190,6 +216,10 @@ class SQLiteContainer:
         """The ranges that together are the container."""
         return [FeedRange(str(number)) for number in range(self._ranges)]
 
+    async def parts_of(self, range: FeedRange) -> list[FeedRange]:
+        """The range itself: ranges of a file are never split."""
+        return [range]
+
     async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
         """What changed in `scope` behind `after`; see the port."""
         if after is Start.NOW:
@@ -201,6 +231,18 @@ class SQLiteContainer:
         if not rows and lsn > self._last():
             raise CursorInvalid(f"the cursor is ahead of container {self.spec.name!r}: was an older file restored?")
         return Changes(self._cursor(rows[-1][2] if rows else lsn), [_document(*row) for row in rows])
+
+    async def backlog(self, scope: FeedRange, after: str | Start) -> int:
+        """How many documents have changed in `scope` behind `after`."""
+        if after is Start.NOW:
+            return 0
+        values = {
+            "scope": int(scope.id),
+            "now": self._clock(),
+            "after": 0 if isinstance(after, Start) else self._lsn(after),
+        }
+        ((number,),) = _execute(self._db, sql.count_changes(self.spec.name), values)
+        return int(number)
 
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
         """Wait for a commit here or in another process; see the port."""
@@ -300,6 +342,29 @@ def _check_identity(db: sqlite3.Connection, path: str) -> None:
         raise StoreUnusable(f"{path!r} is a SQLite file of another program; nothing in it was changed")
     if application == APPLICATION_ID and version != FORMAT:
         raise StoreUnusable(f"{path!r} has format {version}, this program knows format {FORMAT}")
+
+
+def _in_transaction(db: sqlite3.Connection, change: Callable[[sqlite3.Connection], None]) -> None:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        change(db)
+        db.execute("COMMIT")
+    except BaseException as error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise Unavailable(f"the store cannot be changed: {error}") from error
+        raise
+
+
+def _on_own_connection(path: str, change: Callable[[sqlite3.Connection], None]) -> None:
+    with closing(_connect(path)) as db:
+        _in_transaction(db, change)
+
+
+def _drop_container(db: sqlite3.Connection, name: str) -> None:
+    db.execute(f"DROP TABLE IF EXISTS {sql.table(name)}")
+    db.execute("DELETE FROM containers WHERE name = ?", (name,))
 
 
 def _prepare_container(db: sqlite3.Connection, spec: ContainerSpec) -> None:

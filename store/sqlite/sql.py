@@ -61,15 +61,27 @@ def expression(path: str) -> str:
     return f"json_extract(body, '$.{path}')"
 
 
-def compile_query(spec: ContainerSpec, query: Query, now: float) -> tuple[str, dict[str, Scalar]]:
-    """One SELECT for `query`, fetching one row more than the page holds, and the values to bind."""
-    values: dict[str, Scalar] = {"now": now, "limit": query.limit + 1}
-
+def _binder(values: dict[str, Scalar]) -> Bind:
     def bind(value: Scalar) -> str:
         name = f"v{len(values)}"
         values[name] = value
         return f":{name}"
 
+    return bind
+
+
+def compile_count(spec: ContainerSpec, where: tuple[Condition, ...], now: float) -> tuple[str, dict[str, Scalar]]:
+    """The SELECT that counts the documents which meet the conditions, and the values to bind."""
+    values: dict[str, Scalar] = {"now": now}
+    bind = _binder(values)
+    terms = [ALIVE, *(_condition(condition, bind) for condition in where)]
+    return f"SELECT count(*) FROM {table(spec.name)} WHERE {' AND '.join(terms)}", values
+
+
+def compile_query(spec: ContainerSpec, query: Query, now: float) -> tuple[str, dict[str, Scalar]]:
+    """One SELECT for `query`, fetching one row more than the page holds, and the values to bind."""
+    values: dict[str, Scalar] = {"now": now, "limit": query.limit + 1}
+    bind = _binder(values)
     terms = [ALIVE]
     if query.partition is not None:
         terms.append(f"partition = {bind(query.partition)}")
@@ -131,6 +143,12 @@ def _after(keys: list[tuple[str, bool]], after: tuple[Scalar, ...], bind: Bind) 
         equal = [f"{columns[i]} = {names[i]}" for i in range(position)]
         alternatives.append(" AND ".join([*equal, f"{column} {'<' if descending else '>'} {names[position]}"]))
     return f"({' OR '.join(f'({alternative})' for alternative in alternatives)})"
+
+
+@cache
+def count_changes(container: str) -> str:
+    """How many documents of a range have changed behind a place in the feed."""
+    return f"SELECT count(*) FROM {table(container)} WHERE range = :scope AND lsn > :after AND {ALIVE}"
 
 
 @cache

@@ -14,11 +14,13 @@ from pydantic import SecretStr
 from gateway.settings import Settings
 from gateway.wiring import Gateway, provision, running_gateway
 from projector.apply import apply
-from projector.leases import DEFAULT_TIMING, LEASES, acquire
+from projector.follower import PAGE
+from projector.leases import DEFAULT_TIMING, LEASES, LeaseTable, worker_name
 from projector.orders import CUSTOMER_ORDERS, PROJECTIONS
-from projector.worker import PAGE, drain
+from projector.worker import drain
 from read_model.orders import CUSTOMER_VIEWS
-from store import Eq, FeedRange, Query, Start
+from read_model.serving import GENERATIONS
+from store import Eq, Query, Start
 from store.cosmos import CosmosStore
 from tests.emulator import Emulator, emulator
 from tests.schema.api import UUIDS, Api, Json, line, new_order
@@ -204,13 +206,13 @@ class Spent:
 
 @asynccontextmanager
 async def spending(store: CosmosStore, *, feed: bool = False) -> AsyncIterator[Spent]:
-    """What is spent in the context."""
+    """What is spent in the context, but for looking which generation serves, which goes on beside it."""
     kinds = ("read", "query", "batch", *(("feed",) if feed else ()))
     charges, units = store.charges.copy(), store.units.copy()
     spent = Spent()
     yield spent
     for key, count in (store.charges - charges).items():
-        if key[1] in kinds:
+        if key[1] in kinds and key[0] != GENERATIONS.name:
             spent.requests[key[1]] += count
             spent.units += store.units[key] - units.get(key, 0.0)
 
@@ -298,15 +300,17 @@ async def test_projecting_a_page_costs_a_read_and_a_batch_for_each_partition_and
         for scope in await source.feed_ranges():
             page = await source.changes(scope, Start.BEGINNING, PAGE)
             changes += len(page.documents)
-            await apply(CUSTOMER_ORDERS, store.container(CUSTOMER_ORDERS.target), page.documents)
+            await apply(CUSTOMER_ORDERS, store.container(CUSTOMER_ORDERS.container.name), page.documents)
     assert changes >= 3 * len(customers)
     assert spent.requests["read"] + spent.requests["query"] <= len(customers)
     assert spent.requests["batch"] == len(customers)
-    lease = await acquire(
-        store.container(LEASES.name), CUSTOMER_ORDERS, FeedRange("-FF"), "host/1/worker", DEFAULT_TIMING
-    )
+    table = LeaseTable(store.container(LEASES.name), CUSTOMER_ORDERS.key, worker_name(), DEFAULT_TIMING)
+    await table.look(source)
+    lease = await table.take(table.wanted(())[0])
+    assert lease
+    lease.advance(page.cursor, len(page.documents))
     async with spending(store) as spent:
-        await lease.renew(page.cursor)
+        await lease.renew()
     assert str(spent) == "1 batch"
 
 

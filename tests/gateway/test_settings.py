@@ -34,11 +34,12 @@ FROM_ENVIRONMENT = [
     ("PROJECTOR", "false", False),
     ("PLAYGROUND", "0", False),
     ("LOG_LEVEL", "debug", "debug"),
-    ("FEED_RANGES", "256", 256),
+    ("FEED_RANGES", "100", 100),
     ("AGGREGATE_CACHE", "1", 1),
     ("LEASE_ACQUIRE_S", "0.5", 0.5),
     ("LEASE_RENEW_S", "7", 7.0),
     ("LEASE_EXPIRY_S", "30", 30.0),
+    ("CHECKPOINT_S", "0.5", 0.5),
 ]
 
 
@@ -69,7 +70,7 @@ BAD = [
     ("LOG_LEVEL", "loud"),
     ("COSMOS_AUTOSCALE_MAX", "999"),
     ("FEED_RANGES", "0"),
-    ("FEED_RANGES", "257"),
+    ("FEED_RANGES", "101"),
     ("AGGREGATE_CACHE", "0"),
     ("LEASE_RENEW_S", "0"),
     ("LEASE_EXPIRY_S", "nan"),

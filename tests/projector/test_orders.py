@@ -383,5 +383,5 @@ def test_a_command_without_events_concerns_nobody() -> None:
     assert not list(PRODUCT_SALES.route(nothing))
 
 
-def test_a_projection_is_named_with_its_version() -> None:
-    assert [CUSTOMER_ORDERS.key, PRODUCT_SALES.key] == ["customer_orders@1", "product_sales@1"]
+def test_a_projection_is_named_with_its_generation() -> None:
+    assert [CUSTOMER_ORDERS.key, PRODUCT_SALES.key] == ["customer_orders.1", "product_sales.1"]

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+from projector.dead_letters import DEAD_LETTERS
 from projector.leases import LEASES
 from projector.orders import PROJECTIONS, Change
 from projector.projection import Projection
 from projector.worker import drain
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS, CustomerView, ProductView
+from read_model.serving import GENERATIONS
 from store import Document, Start, Store
 from tests.engines import Engine
 from tests.store.notes import content
@@ -21,7 +23,7 @@ from write_model.commands import Applied, Command, CommandDocument
 from write_model.handler import Aggregates, execute
 
 ADDRESS = orders.Address(name="Ada", line1="Main Street 1", city="Berlin", postal_code="10115", country="DE")
-SPECS = (orders.CONTAINER, CUSTOMER_VIEWS, PRODUCT_VIEWS, LEASES)
+SPECS = (orders.CONTAINER, CUSTOMER_VIEWS, PRODUCT_VIEWS, LEASES, DEAD_LETTERS, GENERATIONS)
 PATIENCE_S = 30.0
 
 Decide = Callable[..., list[orders.Event]]
@@ -202,9 +204,11 @@ async def running(*loops: Callable[[], Any]) -> AsyncIterator[list[asyncio.Task[
 
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition, which may be a coroutine function."""
+    pause = 0.002
     async with asyncio.timeout(PATIENCE_S):
         while True:
             held = condition()
             if await held if asyncio.iscoroutine(held) else held:
                 return
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 0.1)  # a condition may be work, which is not to be in the way of what it waits for

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from read_model.live import Live
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS, CustomerView, Money, OrderEvent, OrderStatus, OrderView
+from read_model.serving import Serving
 from store import Store, Upsert
 from tests.projector.world import PATIENCE_S, moment, order_id, running, until
 
@@ -59,10 +60,16 @@ async def handed_out(store: Store, live: Live, *views: CustomerView) -> None:
     await until(lambda: live.position(CUSTOMER_VIEWS.name) != before)
 
 
+def live_view(store: Store, *containers: str) -> Live:
+    """A live view of some containers, by default of all."""
+    names = containers or (CUSTOMER_VIEWS.name, PRODUCT_VIEWS.name)
+    return Live(Serving(store, (CUSTOMER_VIEWS, PRODUCT_VIEWS)), names)
+
+
 @asynccontextmanager
 async def living(store: Store) -> AsyncIterator[Live]:
     """A live view that has started and is running."""
-    live = Live(store, [CUSTOMER_VIEWS.name, PRODUCT_VIEWS.name])
+    live = live_view(store)
     await live.start()
     async with running(*[loop for _, loop in live.loops()]):
         yield live

@@ -15,7 +15,7 @@ from store import Changes, Container, Document, Scope, Start, Store, Unavailable
 from tests.engines import Engine, on_engines
 from tests.projector.delegates import Through, With
 from tests.projector.world import PATIENCE_S, World, open_world, order_id, running, until
-from tests.read_model.shelf import Stream, an_order, handed_out, living, put
+from tests.read_model.shelf import Stream, an_order, handed_out, live_view, living, put
 from write_model import orders
 
 A = order_id("ada")
@@ -133,7 +133,7 @@ async def test_what_happened_before_the_start_is_not_handed_out(world: World) ->
 
 
 async def test_what_happens_between_start_and_the_first_loop_is_handed_out(world: World) -> None:
-    live = Live(world.store, [CUSTOMER_VIEWS.name])
+    live = live_view(world.store, CUSTOMER_VIEWS.name)
     await live.start()
     await put(world.store, an_order(1))
     with live.watch(CUSTOMER_VIEWS.name) as watch:
@@ -142,7 +142,7 @@ async def test_what_happens_between_start_and_the_first_loop_is_handed_out(world
 
 
 async def test_watchers_are_counted_while_they_watch(world: World) -> None:
-    live = Live(world.store, [CUSTOMER_VIEWS.name])
+    live = live_view(world.store, CUSTOMER_VIEWS.name)
     with live.watch(CUSTOMER_VIEWS.name, "ada"), live.watch(CUSTOMER_VIEWS.name, "ada"):
         with live.watch(CUSTOMER_VIEWS.name):
             assert live.watchers == 3
@@ -157,15 +157,12 @@ async def test_the_position_moves_with_what_was_handed_out(world: World) -> None
         await until(lambda: live.position(CUSTOMER_VIEWS.name) != before)
 
 
-async def test_a_loop_is_named_after_container_and_range(world: World) -> None:
-    live = Live(world.store, [CUSTOMER_VIEWS.name])
-    await live.start()
-    ranges = await container(world.store).feed_ranges()
-    assert [name for name, _ in live.loops()] == [f"live customer_views/{range_.id}" for range_ in ranges]
+async def test_a_loop_is_named_after_its_container(world: World) -> None:
+    assert [name for name, _ in live_view(world.store).loops()] == ["live customer_views", "live product_views"]
 
 
 async def test_a_loop_that_is_run_again_continues_where_it_stood(world: World) -> None:
-    live = Live(world.store, [CUSTOMER_VIEWS.name])
+    live = live_view(world.store, CUSTOMER_VIEWS.name)
     await live.start()
     loops = [loop for _, loop in live.loops()]
     with live.watch(CUSTOMER_VIEWS.name) as watch:
@@ -187,7 +184,7 @@ async def test_a_loop_that_failed_while_the_store_was_away_loses_nothing(world: 
             return await super().changes(scope, after, limit)
 
     feed = Away(container(world.store))
-    live = Live(With(world.store, feed), [CUSTOMER_VIEWS.name])
+    live = live_view(With(world.store, feed), CUSTOMER_VIEWS.name)
     await live.start()
     loops = [loop for _, loop in live.loops()]
     with live.watch(CUSTOMER_VIEWS.name) as watch:
@@ -279,8 +276,7 @@ async def test_versions_rise_and_end_at_the_latest_while_commands_race_and_the_f
     shared_world: World,
 ) -> None:
     store = With(shared_world.store, EachPageTwice(container(shared_world.store)))
-    worker = Worker(shared_world.store, PROJECTIONS, Timing(acquire_s=0.01))
-    await worker.start()
+    worker = Worker(shared_world.store, PROJECTIONS, Timing(acquire_s=0.01), now=str)
     await shared_world.give(orders.create, A)
 
     async def customer(number: int) -> None:

@@ -248,6 +248,13 @@ async def test_a_read_behind_a_commit_carries_its_session(notes: Container, serv
     assert await notes.read("ada", "n1")
 
 
+async def test_replicas_that_stay_behind_do_not_make_a_document_missing(notes: Container, server: Emulator) -> None:
+    await keep(notes, "ada", "n1")
+    server.faults.stale_session(10)
+    with pytest.raises(Unavailable, match="no replica is as far"):
+        await notes.read("ada", "n1")
+
+
 async def test_what_everything_costs_is_counted_refusals_too(
     store: CosmosStore, notes: Container, server: Emulator
 ) -> None:

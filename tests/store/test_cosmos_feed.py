@@ -135,6 +135,17 @@ async def test_followers_of_the_halves_continue_from_the_cursor_of_the_whole(
     assert keys(found) == sorted((owner, "after") for owner in mine)
 
 
+async def test_a_range_has_parts_once_it_is_split_and_they_lie_in_it(notes: Container, server: Emulator) -> None:
+    first, second = await notes.feed_ranges()
+    server.split(DATABASE, "notes", "0")
+    await refresh(notes)
+    left, right = await notes.parts_of(first)
+    assert (left.id.split("-")[0], right.id.split("-")[1]) == tuple(first.id.split("-"))
+    assert left.id.split("-")[1] == right.id.split("-")[0]
+    assert await notes.parts_of(second) == [second]
+    assert await notes.parts_of(left) == [left]
+
+
 async def test_a_partitions_own_feed_goes_on_over_a_split_and_a_merge(notes: Container, server: Emulator) -> None:
     await keep(notes, "ada", "n1")
     _, cursor = await follow(notes, Partition("ada"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from store import (
     Changes,
+    Condition,
     Conflict,
     Container,
     Document,
@@ -155,6 +156,9 @@ class BadDays:
         await self._request("query")
         return await self._behind.query(query)
 
+    async def count(self, where: tuple[Condition, ...] = ()) -> int:
+        return await self._behind.count(where)
+
     async def commit(self, partition: str, writes: Sequence[Write]) -> Etags:
         await self._request("commit", *(write.id for write in writes))
         return await next(self._faults, well)(lambda: self._behind.commit(partition, writes))
@@ -162,8 +166,14 @@ class BadDays:
     async def feed_ranges(self) -> list[FeedRange]:
         return await self._behind.feed_ranges()
 
+    async def parts_of(self, range: FeedRange) -> list[FeedRange]:
+        return await self._behind.parts_of(range)
+
     async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
         return await self._behind.changes(scope, after, limit)
+
+    async def backlog(self, scope: FeedRange, after: str | Start) -> int:
+        return await self._behind.backlog(scope, after)
 
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
         return await self._behind.wait_for_changes(seen, timeout)
