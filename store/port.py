@@ -73,12 +73,16 @@ class ProvisionStep:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One stored version of a document. `body` is undecoded JSON, or what the engine's SDK made of it."""
+    """One stored version of a document. `body` is undecoded JSON, or what the engine's SDK made of it.
+
+    `expires`: when it will be gone, in seconds since the epoch by the store's clock; None if it stays.
+    """
 
     partition: str
     id: str
     etag: str
     body: bytes | dict[str, Any]
+    expires: float | None = None
 
     @overload
     def decode(self, type: type[T]) -> T: ...
@@ -92,6 +96,16 @@ class Document:
         if isinstance(self.body, bytes):
             return decoder(type).decode(self.body)
         return msgspec.convert(self.body, type)
+
+    def content(self) -> dict[str, Any]:
+        """The decoded body without what engines add to it, but for the id and the partition key."""
+        body: dict[str, Any] = self.decode(dict)
+        return {name: value for name, value in body.items() if not added(name)}
+
+
+def added(name: str) -> bool:
+    """Whether a property of that name is an engine's, and so not for a body to have."""
+    return name == "ttl" or name.startswith("_")
 
 
 @cache

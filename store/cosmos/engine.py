@@ -298,7 +298,8 @@ class CosmosContainer:
         return document
 
     def _document(self, body: dict[str, Any]) -> Document:
-        return Document(body[self.spec.partition_key], body["id"], body["_etag"], body)
+        expires = body["_ts"] + body["ttl"] if "ttl" in body else None
+        return Document(body[self.spec.partition_key], body["id"], body["_etag"], body, expires)
 
     def _options(self, kind: str, partition: str | None) -> dict[str, Any]:
         options: dict[str, Any] = {"response_hook": self._hook(kind)}

@@ -265,8 +265,8 @@ class SQLiteContainer:
         return int(lsn)
 
 
-def _document(partition: str, id: str, lsn: int, body: bytes) -> Document:
-    return Document(partition, id, str(lsn), body)
+def _document(partition: str, id: str, lsn: int, body: bytes, expires: float | None) -> Document:
+    return Document(partition, id, str(lsn), body, expires)
 
 
 def _execute(db: sqlite3.Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ _LITERAL = re.compile(r"[A-Za-z]+", re.ASCII)
 Bind = Callable[[Scalar], str]
 """Binds a value and returns its place-holder."""
 
-COLUMNS = "partition, id, lsn, CAST(body AS BLOB)"
+COLUMNS = "partition, id, lsn, CAST(body AS BLOB), expires"
 ALIVE = "(expires IS NULL OR expires > :now)"
 
 

@@ -60,7 +60,7 @@ async def keep(container: Container, owner: str, *ids: str, ttl: int | None = No
 def content(document: Document | None) -> dict[str, Any]:
     """The body without what an engine adds to it."""
     assert document is not None
-    return {name: value for name, value in document.decode(dict).items() if not name.startswith("_") and name != "ttl"}
+    return document.content()
 
 
 async def ids(container: Container, query: Query) -> list[str]:

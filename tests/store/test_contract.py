@@ -337,6 +337,32 @@ async def test_the_next_version_brings_a_ttl_of_its_own(
     assert (await notes.read("ada", "n1") is not None) == stays
 
 
+async def test_a_document_says_when_it_will_be_gone(engine: Engine, notes: Container) -> None:
+    await keep(notes, "ada", "before", ttl=10)
+    await engine.advance(4)
+    await keep(notes, "ada", "after", ttl=10)
+    await keep(notes, "ada", "stays")
+    before, after, stays = [await notes.read("ada", id) for id in ("before", "after", "stays")]
+    assert before
+    assert after
+    assert stays
+    assert before.expires is not None
+    assert after.expires is not None
+    assert after.expires - before.expires == pytest.approx(4, abs=1.5)  # an engine may count whole seconds
+    assert stays.expires is None
+    assert {document.id: document.expires for document in await follow_all(notes)} == {
+        document.id: document.expires for document in (before, after, stays)
+    }
+
+
+async def test_the_content_of_a_document_is_what_was_stored_whatever_an_engine_adds(notes: Container) -> None:
+    body = note("ada", "n1", text="tea", nested={"ttl": 1, "_own": [1.5, None]})
+    await notes.commit("ada", [Create("n1", body, ttl=100)])
+    document = await notes.read("ada", "n1")
+    assert document
+    assert document.content() == body
+
+
 # ---------------------------------------------------------------------------------------------- concurrency
 
 
