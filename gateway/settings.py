@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         4, ge=1, le=100, description="Feed ranges of a new SQLite store; an existing one keeps its own."
     )
     aggregate_cache: int = Field(10_000, ge=1, description="How many recently used orders a process remembers.")
+    command_retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=24_855,
+        description="Days after which the store drops the documents of commands; without it they are kept.",
+    )
     lease_acquire_s: float = Field(1.0, gt=0, description="Seconds between looks at a lease that another worker has.")
     lease_renew_s: float = Field(3.0, gt=0, description="Seconds between renewals of a lease.")
     lease_expiry_s: float = Field(
@@ -48,6 +54,11 @@ class Settings(BaseSettings):
     def on_cosmos(self) -> bool:
         """Whether the store is an account of Cosmos DB."""
         return self.store_url.startswith(("https://", "http://"))
+
+    @property
+    def command_retention_s(self) -> int | None:
+        """The retention of commands in seconds; None: for ever."""
+        return self.command_retention_days and self.command_retention_days * 86_400
 
     @property
     def secret_key(self) -> str | None:

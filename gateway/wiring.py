@@ -84,7 +84,10 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if settings.projector:
             start_projector(store, settings, supervisor)
         aggregates = Aggregates(
-            orders.MODEL, store.container(orders.CONTAINER.name), AggregateCache(settings.aggregate_cache)
+            orders.MODEL,
+            store.container(orders.CONTAINER.name),
+            AggregateCache(settings.aggregate_cache),
+            retention=settings.command_retention_s,
         )
         context = Context(store=serving, live=live, orders=aggregates, now=now, new_id=new_id)
         try:

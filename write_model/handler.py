@@ -26,13 +26,15 @@ Loaded = tuple[S | None, str | None]
 class Aggregates(Generic[S, E]):
     """Where the aggregates of one model live: their container, and what this process knows of them.
 
-    Commands of this process on one aggregate take turns, rather than lose races to each other.
+    Commands of this process on one aggregate take turns, rather than lose races to each other. `retention`: seconds
+    until the store drops a command's document; None keeps it. A command id that is dropped is a new one.
     """
 
     model: Model[S, E]
     container: Container
     cache: AggregateCache = field(default_factory=AggregateCache)
     turns: Turns = field(default_factory=Turns)
+    retention: int | None = None
 
 
 async def execute(aggregates: Aggregates[S, E], command: Command[S, E]) -> Applied[S]:
@@ -113,7 +115,7 @@ async def _commit(
         at=command.at,
         actor=command.actor,
     )
-    writes: list[Write] = [Create(command.document_id, document)]
+    writes: list[Write] = [Create(command.document_id, document, aggregates.retention)]
     if events:
         id = command.aggregate_id
         writes.append(Create(id, state) if etag is None else Replace(id, state, etag))
@@ -131,18 +133,24 @@ async def _find(aggregates: Aggregates[S, E], command: Command[S, E]) -> Command
 async def _replay(
     aggregates: Aggregates[S, E], command: Command[S, E], stored: CommandDocument[E], *, replayed: bool = True
 ) -> Applied[S]:
-    """The stored result again: the aggregate as the command left it, folded from events if it has moved on since."""
+    """The stored result again: the aggregate as the command left it, folded from events if it has moved on since.
+
+    Where events that this takes have been dropped, it is the aggregate as it is now.
+    """
     if stored.fingerprint != command.fingerprint:
         raise CommandIdReused(f"the command id {command.id} was used for another command")
     state, _ = await _load(aggregates, command)
     if state is None or state.version != stored.version:
-        state = await _fold(aggregates, command, stored.version)
+        state = await _fold(aggregates, command, stored.version) or state
+    if state is None:
+        raise NotFound
     return Applied(state, replayed)
 
 
-async def _fold(aggregates: Aggregates[S, E], command: Command[S, E], version: int) -> S:
-    """The aggregate as it was at `version`, from the events of its commands."""
+async def _fold(aggregates: Aggregates[S, E], command: Command[S, E], version: int) -> S | None:
+    """The aggregate as it was at `version`, from the events of its commands; None if not all of them are there."""
     state: S | None = None
+    folded = 0
     where = (Eq("kind", "command"), Eq("orderId", command.aggregate_id), Range("version", high=version + 1))
     after: tuple[int, str] | None = None
     more = True
@@ -150,8 +158,10 @@ async def _fold(aggregates: Aggregates[S, E], command: Command[S, E], version: i
         page = await aggregates.container.query(Query(command.partition, where, (Order("version"),), after=after))
         for document in (found.decode(aggregates.model.command) for found in page.documents):
             after = (document.version, document.id)
+            folded += len(document.events)
+            if document.events and folded != document.version:
+                return None
             for event in document.events:
                 state = aggregates.model.evolve(state, event)
         more = page.more
-    assert state is not None, "a stored command has an aggregate with events"
-    return state
+    return state if folded == version else None

@@ -36,6 +36,7 @@ FROM_ENVIRONMENT = [
     ("LOG_LEVEL", "debug", "debug"),
     ("FEED_RANGES", "100", 100),
     ("AGGREGATE_CACHE", "1", 1),
+    ("COMMAND_RETENTION_DAYS", "30", 30),
     ("LEASE_ACQUIRE_S", "0.5", 0.5),
     ("LEASE_RENEW_S", "7", 7.0),
     ("LEASE_EXPIRY_S", "30", 30.0),
@@ -72,6 +73,10 @@ BAD = [
     ("FEED_RANGES", "0"),
     ("FEED_RANGES", "101"),
     ("AGGREGATE_CACHE", "0"),
+    ("COMMAND_RETENTION_DAYS", "0"),
+    ("COMMAND_RETENTION_DAYS", "0.5"),
+    ("COMMAND_RETENTION_DAYS", "24856"),
+    ("COMMAND_RETENTION_DAYS", ""),
     ("LEASE_RENEW_S", "0"),
     ("LEASE_EXPIRY_S", "nan"),
 ]
