@@ -15,8 +15,9 @@ from decimal import Decimal
 from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from gateway.bars import bars
 from gateway.settings import Settings
 from gateway.wiring import Gateway, running_gateway
 from read_model.live import versions
@@ -75,8 +76,7 @@ Step = partial[list[orders.Event]]
 async def load(settings: Settings, count: int, seed: int) -> None:
     """Make `count` orders, wait until they are projected, and print how to look at them."""
     console = Console()
-    columns = [TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn()]
-    with Progress(*columns, TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=console) as progress:
+    with bars(console) as progress:
         async with running_gateway(settings) as gateway:
             commands = Counter[str]()
             made = [order async for order in _bounded(gateway, progress, count, seed, commands)]
