@@ -5,7 +5,8 @@ import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(projections.app, name="projections")
 app.add_typer(dead_letters.app, name="dead-letters")
+T = TypeVar("T")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 StoreOption = Annotated[
@@ -105,6 +107,38 @@ def provision(
         typer.echo(mark + step.told)
 
 
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The file, JSON lines.", show_default=False)]
+
+
+@app.command("export")
+def export_(file: File, store: StoreOption = None) -> None:
+    """Export the write model, orders and commands, to a file that `gateway import` reads into another store.
+
+    Interrupted, it continues when it is run again; FILE appears when it is complete. What is written to the store
+    meanwhile may be missing, so stop `gateway serve` first. The read model is not exported: it is made from the rest.
+    """
+    from gateway.wiring import export as run
+
+    trailer = _to_the_end(run(read_settings(store_url=store), file, err))
+    typer.echo(f"{file}: {_counts(trailer.kinds)}")
+
+
+@app.command("import")
+def import_(file: File, store: StoreOption = None) -> None:
+    """Import what `gateway export` wrote. The projector then makes the read model.
+
+    The file is checked before anything is written. Nothing is overwritten: what is there already and is equal counts
+    as imported, and what differs is an error. Interrupted, it continues when it is run again. At the end the documents
+    in the store are counted.
+    """
+    from gateway.wiring import import_ as run
+
+    settings = read_settings(store_url=store)
+    done = _to_the_end(run(settings, file, err))
+    known = f", {done.known:,} of them were there" if done.known else ""
+    typer.echo(f"{settings.store_url}: {_counts(done.trailer.kinds)}{known}")
+
+
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""
@@ -124,10 +158,11 @@ def check(store: StoreOption = None) -> None:
 def main() -> None:
     """The entry point: what people can mend is told in a sentence, with exit code 1."""
     from gateway.serve import CannotListen
+    from gateway.transfer import TransferFailed
 
     try:
         app()
-    except (BadSettings, StoreError, CannotListen, Refused) as error:
+    except (BadSettings, StoreError, CannotListen, Refused, TransferFailed) as error:
         err.print(f"[red]gateway:[/red] {escape(str(error))}")
         sys.exit(1)
 
@@ -137,6 +172,21 @@ async def _try_store(settings: Settings) -> None:
 
     async with open_configured_store(settings) as store:
         await store.ping()
+
+
+def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; interrupted, it says that it may be run again."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt as error:
+        err.print("Interrupted; run it again to continue.")
+        raise typer.Exit(130) from error
+
+
+def _counts(kinds: dict[str, int]) -> str:
+    """As in: 1,234 documents (1,000 command, 234 order)."""
+    by_kind = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    return f"{sum(kinds.values()):,} documents" + (f" ({by_kind})" if by_kind else "")
 
 
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:

@@ -1,5 +1,6 @@
 """The settings, all of them, read from the environment in this place only."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -54,6 +55,12 @@ class Settings(BaseSettings):
     def on_cosmos(self) -> bool:
         """Whether the store is an account of Cosmos DB."""
         return self.store_url.startswith(("https://", "http://"))
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of a SQLite store; None for any other."""
+        prefix = "sqlite:///"
+        return Path(self.store_url.removeprefix(prefix)) if self.store_url.startswith(prefix) else None
 
     @property
     def command_retention_s(self) -> int | None:

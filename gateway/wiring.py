@@ -7,9 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
+from rich.console import Console
+
+from gateway.bars import bars
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
+from gateway.transfer import Imported, Trailer, export_container, import_container
 from projector.dead_letters import DEAD_LETTERS
 from projector.leases import LEASES, Timing
 from projector.orders import PROJECTIONS
@@ -113,6 +118,23 @@ async def project(settings: Settings) -> None:
             await asyncio.Event().wait()
         finally:
             await supervisor.stop()
+
+
+async def export(settings: Settings, file: Path, console: Console) -> Trailer:
+    """Export the write model to `file`, with a progress bar; see `export_container` for what holds afterwards."""
+    if settings.sqlite_file and not settings.sqlite_file.exists():
+        raise StoreUnusable(f"{settings.store_url} does not exist, so there is nothing to export")
+    source = f"{settings.store_url} {settings.cosmos_database}" if settings.on_cosmos else settings.store_url
+    async with open_configured_store(settings) as store:
+        with bars(console) as progress:
+            return await export_container(store.container(orders.CONTAINER.name), file, source, progress)
+
+
+async def import_(settings: Settings, file: Path, console: Console) -> Imported:
+    """Import `file` into the write model, with progress bars; see `import_container` for what holds afterwards."""
+    async with open_configured_store(settings) as store:
+        with bars(console) as progress:
+            return await import_container(store.container(orders.CONTAINER.name), file, progress)
 
 
 async def provision(settings: Settings, *, dry_run: bool) -> list[Step]:

@@ -16,7 +16,7 @@ from gateway.settings import Settings
 from tests.gateway.processes import GATEWAY, gateway
 
 CONTRACT = (Path(__file__).parents[2] / "schema.graphql").read_text()
-COMMANDS = ["serve", "project", "demo", "provision", "schema", "check"]
+COMMANDS = ["serve", "project", "demo", "provision", "export", "import", "schema", "check"]
 Cli = Callable[..., tuple[int, str, str]]
 
 
@@ -46,9 +46,7 @@ def test_each_command_says_what_it_does(command: str) -> None:
 
 def test_without_a_command_the_help_names_them_all() -> None:
     result = CliRunner().invoke(app, [])
-    assert [
-        command for command in ("serve", "project", "demo", "schema", "check") if command not in result.output
-    ] == []
+    assert [command for command in COMMANDS if command not in result.output] == []
 
 
 def test_an_unknown_option_is_an_error(cli: Cli) -> None:
