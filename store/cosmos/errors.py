@@ -95,7 +95,10 @@ def _common(error: HttpResponseError, what: str) -> StoreError | None:
         case status if status in BUSY:
             return Throttled(f"{what}: Cosmos DB asks for patience", _retry_after(error))
         case 401:
-            return StoreUnusable("Cosmos DB refuses the key (401): is COSMOS_KEY the key of this account?")
+            return StoreUnusable(
+                "Cosmos DB refuses the key (401): is COSMOS_KEY the key of this account? "
+                "Without a key: has this identity a role there?"
+            )
         case 403 if sub_status(error) != 3:  # 3: the region does not take writes at the moment
             return StoreUnusable(f"{what}: Cosmos DB forbids it (403): see the account's firewall and roles")
         case 404 if sub_status(error) == SESSION_AHEAD:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import parse_qsl, unquote
 
 from .errors import ServiceError
@@ -49,3 +49,9 @@ def verify(key: str, token: Mapping[str, str], method: str, parts: Sequence[str]
             "The input authorization token can't serve the request. The wrong key is being used or the expected "
             "payload is not built as per the protocol.",
         )
+
+
+def identify(identities: Collection[str], token: Mapping[str, str]) -> None:
+    """Return if the bearer token is one of `identities`; raise 401 otherwise."""
+    if token.get("sig") not in identities:
+        raise ServiceError(401, "The token is not one of an identity that may use this account.")

@@ -10,6 +10,7 @@ GET    /_emulator/requests  counts by kind and the units charged; DELETE starts 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import unquote
 
@@ -33,15 +34,16 @@ class Emulator(Service):
         self.latency = latency
         self._runner: web.AppRunner | None = None
 
-    async def start(self, port: int = 0) -> None:
-        """Listen on `port`; 0 takes a free one."""
+    async def start(self, port: int = 0, tls: SSLContext | None = None) -> None:
+        """Listen on `port`; 0 takes a free one. With `tls`, by https at the name localhost."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+        address = "https://localhost" if tls else "http://127.0.0.1"
+        self.url = f"{address}:{self._runner.addresses[0][1]}/"
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -109,11 +111,16 @@ def _cut(request: web.Request) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def emulator(
-    *, partitions: int = PARTITIONS, key: str = KEY, port: int = 0, latency: float = 0.0
+    *,
+    partitions: int = PARTITIONS,
+    key: str = KEY,
+    port: int = 0,
+    latency: float = 0.0,
+    tls: SSLContext | None = None,
 ) -> AsyncIterator[Emulator]:
     """A running server with an empty account; each new container has `partitions` physical partitions."""
     server = Emulator(key, partitions, latency)
-    await server.start(port)
+    await server.start(port, tls)
     try:
         yield server
     finally:

@@ -25,6 +25,8 @@ class Service:
     def __init__(self, key: str, partitions: int) -> None:
         self.key = key
         self.url = ""
+        self.identities: set[str] = set()
+        """Bearer tokens that are taken for those of an identity with the role of a data contributor."""
         self.faults = Faults()
         self.requests: deque[tuple[str, str]] = deque(maxlen=KEPT_REQUESTS)
         self.charged = 0.0
@@ -103,6 +105,8 @@ class Service:
         token = auth.token_of(call.headers)
         if token.get("type") == "resource":
             tokens.check(self.account, self.key, token.get("sig", ""), call)
+        elif token.get("type") == "aad":
+            auth.identify(self.identities, token)
         else:
             auth.verify(self.key, token, call.method, call.parts, call.headers)
 
