@@ -99,7 +99,7 @@ async def ask_until(session: AsyncClientSession, document: str, expected: dict[s
     """Ask again until the answer is as expected: projections follow, they are not there at once."""
     answer: dict[str, Any] = {}
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (answer := await ask(session, document, **variables)) != expected:  # noqa: ASYNC110  another process
                 await asyncio.sleep(0.02)
     except TimeoutError:

@@ -108,7 +108,7 @@ async def test_several_workers_share_the_port_and_the_store() -> None:
         assert (await anext(frames))["customerOrdersUpdated"] == {"kind": "SNAPSHOT", "orders": []}
         ids = {(await create(client, f"order:alice:{uuid.uuid4()}"))["order"]["id"] for _ in range(10)}
         seen: set[str] = set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while seen != ids:
                 seen |= {order["id"] for order in (await anext(frames))["customerOrdersUpdated"]["orders"]}
         await frames.aclose()

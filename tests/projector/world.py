@@ -24,7 +24,7 @@ from write_model.handler import Aggregates, execute
 
 ADDRESS = orders.Address(name="Ada", line1="Main Street 1", city="Berlin", postal_code="10115", country="DE")
 SPECS = (orders.CONTAINER, CUSTOMER_VIEWS, PRODUCT_VIEWS, LEASES, DEAD_LETTERS, GENERATIONS)
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 Decide = Callable[..., list[orders.Event]]
 View = CustomerView | ProductView
