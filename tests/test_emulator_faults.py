@@ -128,6 +128,20 @@ async def test_a_stale_replica_is_404_1002_and_tried_again(server: Emulator, ite
     assert server.counts()["read"] == 2
 
 
+async def test_a_replica_that_lags_hides_what_it_has_not_seen_from_sessions_that_have_not_either(
+    server: Emulator, items: ContainerProxy
+) -> None:
+    batch = await items.execute_item_batch([("create", ({"id": "new", "pk": "a"},))], "a")
+    session = batch.get_response_headers()["x-ms-session-token"]
+    server.faults.lag(2)
+    assert (await items.read_item("0", "a"))["id"] == "0"
+    with pytest.raises(CosmosResourceNotFoundError) as missing:
+        await items.read_item("new", "a")
+    assert missing.value.sub_status != 1002
+    server.faults.lag()
+    assert (await items.read_item("new", "a", session_token=session))["id"] == "new"
+
+
 async def test_a_page_of_the_feed_comes_twice(server: Emulator, items: ContainerProxy) -> None:
     async def poll(**scope: Any) -> tuple[list[str], str]:
         last: list[Any] = []

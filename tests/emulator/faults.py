@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from .errors import ServiceError
 
-Fault = Literal["fail", "drop_before", "drop_after", "delay", "duplicate_feed", "fail_operation"]
+Fault = Literal["fail", "drop_before", "drop_after", "delay", "duplicate_feed", "fail_operation", "lag"]
 
 ITEM_KINDS = frozenset({"read", "create", "replace", "upsert", "patch", "delete", "batch", "query", "feed", "pkdelete"})
 """The kinds that a fault without a kind applies to."""
@@ -92,6 +92,13 @@ class Faults:
         """Answer 404/1002: this replica has not seen the session's writes yet."""
         self.fail(404, times, kind=kind, substatus=1002)
 
+    def lag(self, times: int = 1) -> None:
+        """Have reads answered by a replica that has not seen its partition's latest transaction yet.
+
+        To a session that has, it says 404/1002; to others, that an item of that transaction does not exist.
+        """
+        self.rules.append(Rule("lag", times, "read"))
+
     def clear(self) -> None:
         self.rules.clear()
         self.budget = None
@@ -118,6 +125,7 @@ class Faults:
             "delay": self.delay,
             "duplicate_feed": self.duplicate_feed,
             "stale_session": self.stale_session,
+            "lag": self.lag,
         }
         if name == "budget":
             self.budget = float(order["units"])

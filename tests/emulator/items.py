@@ -7,7 +7,7 @@ from . import batch, charges, documents, feed, metrics, plan, query
 from .calls import Call
 from .containers import MAX_ITEM, Container
 from .documents import Outcome
-from .errors import ServiceError, bad_request, session_not_available, too_large
+from .errors import ServiceError, bad_request, item_not_found, session_not_available, too_large
 from .faults import Faults
 from .keys import Key
 from .partitions import RING_END, Item, Partition
@@ -80,15 +80,19 @@ class Items:
             "patch": lambda: documents.patch(transaction, id, body, conditions),
             "delete": lambda: documents.delete(transaction, id, conditions),
         }
-        if kind == "read":
-            self._check_session(call, partition)
+        item = partition.get(transaction.key, id)
+        lags = kind == "read" and self.faults.take("lag", kind, call.container) is not None
         try:
+            if kind == "read":
+                self._check_session(call, partition, partition.lsn - lags)
+                if lags and item is not None and item.lsn == partition.lsn:
+                    raise item_not_found()
             outcome = run[kind]()
         except ServiceError as error:
-            error.headers |= data_headers(self.container, self.names, partition)
+            error.headers |= data_headers(self.container, self.names, partition, lags)
             raise
         transaction.commit()
-        headers = data_headers(self.container, self.names, partition)
+        headers = data_headers(self.container, self.names, partition, lags)
         if outcome.etag:
             headers["etag"] = outcome.etag
         silent = call.minimal and kind not in ("read", "delete")
@@ -119,7 +123,7 @@ class Items:
 
     def _query(self, call: Call) -> Reply:
         answer = query.answer(self.container, call.body, call.headers)
-        self._check_session(call, answer.partition)
+        self._check_session(call, answer.partition, answer.partition.lsn)
         headers = data_headers(self.container, self.names, answer.partition)
         headers |= {"x-ms-item-count": str(len(answer.values))}
         if answer.continuation is not None:
@@ -138,7 +142,7 @@ class Items:
 
     def _feed(self, call: Call) -> Reply:
         partition, scope, label = self._feed_scope(call)
-        self._check_session(call, partition)
+        self._check_session(call, partition, partition.lsn)
         start = call.headers.get("if-none-match")
         if self.faults.take("duplicate_feed", "feed", call.container):
             start = self.container.rewound.get(label, start)
@@ -172,12 +176,12 @@ class Items:
         partition = self.container.partition_by_id(range_id)
         return partition, lambda item: low <= item.key.epk < high, f"{range_id}:{low}:{high}"
 
-    def _check_session(self, call: Call, partition: Partition) -> None:
-        """Raise 404/1002 if the session has seen more of a partition than there is."""
+    def _check_session(self, call: Call, partition: Partition, seen: int) -> None:
+        """Raise 404/1002 if the session has seen more of a partition than the replica."""
         if call.headers.get("x-ms-consistency-level", "").lower() == "eventual":
             return
         for token in filter(None, call.headers.get("x-ms-session-token", "").split(",")):
             id, _, vector = token.partition(":")
             parts = vector.split("#")
-            if id == partition.id and len(parts) > 1 and parts[1].isdigit() and int(parts[1]) > partition.lsn:
+            if id == partition.id and len(parts) > 1 and parts[1].isdigit() and int(parts[1]) > seen:
                 raise session_not_available()

@@ -45,16 +45,16 @@ def failure(error: ServiceError, activity: str) -> Reply:
     return Reply(error.status, body, {**headers, **error.headers}, error.charge)
 
 
-def session_token(partition: Partition) -> str:
-    return f"{partition.id}:0#{partition.lsn}#1=-1"
+def session_token(partition: Partition, lag: int = 0) -> str:
+    return f"{partition.id}:0#{partition.lsn - lag}#1=-1"
 
 
-def data_headers(container: Container, names: tuple[str, str], partition: Partition) -> dict[str, str]:
-    """The headers of an answer about items of a container, served by one of its partitions."""
+def data_headers(container: Container, names: tuple[str, str], partition: Partition, lag: int = 0) -> dict[str, str]:
+    """The headers of an answer about items of a container, served by a replica of one of its partitions."""
     return {
         "x-ms-alt-content-path": f"dbs/{names[0]}/colls/{names[1]}",
         "x-ms-content-path": container.rid,
-        "x-ms-session-token": session_token(partition),
+        "x-ms-session-token": session_token(partition, lag),
         "x-ms-schemaversion": "1.18",
         "lsn": str(partition.lsn),
         "x-ms-global-committed-lsn": str(partition.lsn),
