@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import dead_letters, projections
+from gateway.options import StoreOption
 from gateway.settings import BadSettings, Settings, read_settings
 from projector.generations import Refused
 from store import StoreError
@@ -31,10 +32,6 @@ app.add_typer(projections.app, name="projections")
 app.add_typer(dead_letters.app, name="dead-letters")
 T = TypeVar("T")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-StoreOption = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="The store, as in sqlite:///data/gateway.db [STORE_URL].")
-]
 
 
 @app.command()

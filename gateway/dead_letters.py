@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gateway.options import StoreOption, named
 from gateway.settings import Settings, read_settings
 from projector.dead_letters import DEAD_LETTERS, DeadLetter, DeadLetters
 from projector.generations import Generations, Refused
@@ -25,7 +26,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-StoreOption = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store [STORE_URL].")]
 NameOption = Annotated[
     str | None, typer.Option("--projection", metavar="NAME", help="One projection; all of them without it.")
 ]
@@ -155,9 +155,7 @@ async def _shelves(settings: Settings, name: str | None) -> AsyncIterator[list[S
     """The letters of all generations that this program can project, or of those of one projection."""
     from gateway.wiring import now, open_configured_store  # all of the gateway, which takes its time to load
 
-    projections = [projection for projection in PROJECTIONS if name in (None, projection.name)]
-    if not projections:
-        raise Refused(f"there is no projection {name!r}; there are {', '.join(each.name for each in PROJECTIONS)}")
+    projections = PROJECTIONS if name is None else (named(name),)
     async with open_configured_store(settings) as store:
         container = store.container(DEAD_LETTERS.name)
         yield [

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gateway.options import StoreOption, named
 from gateway.settings import Settings, read_settings
 from gateway.supervisor import Supervisor
 from projector.generations import Generations, Refused
@@ -28,9 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-StoreOption = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store [STORE_URL].")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The projection, as `gateway projections` lists it.")]
-BY_NAME = {projection.name: projection for projection in PROJECTIONS}
 
 
 @app.callback(invoke_without_command=True)
@@ -51,19 +50,19 @@ def rebuild(name: NameArgument, store: StoreOption = None) -> None:
     Reads and writes go on. The new generation is compared with the write model before it serves, and the one before is
     kept until `drop-old`. Interrupted, it goes on in any projector; run it again to watch.
     """
-    asyncio.run(_rebuild(read_settings(store_url=store), _named(name)))
+    asyncio.run(_rebuild(read_settings(store_url=store), named(name)))
 
 
 @app.command()
 def rollback(name: NameArgument, store: StoreOption = None) -> None:
     """Have the previous generation serve again; it has been followed all the time."""
-    asyncio.run(_roll_back(read_settings(store_url=store), _named(name)))
+    asyncio.run(_roll_back(read_settings(store_url=store), named(name)))
 
 
 @app.command("drop-old")
 def drop_old(name: NameArgument, store: StoreOption = None) -> None:
     """Drop the generations that do not serve, with all that is in them."""
-    asyncio.run(_drop_old(read_settings(store_url=store), _named(name)))
+    asyncio.run(_drop_old(read_settings(store_url=store), named(name)))
 
 
 @app.command()
@@ -76,18 +75,12 @@ def diff(
 
     Exit code 1 if there is one. Commands may go on: what is on its way to the read documents is no difference.
     """
-    differing = asyncio.run(_diff(read_settings(store_url=store), _named(name), sample))
+    differing = asyncio.run(_diff(read_settings(store_url=store), named(name), sample))
     for difference in differing:
         typer.echo(str(difference))
     if differing:
         raise typer.Exit(1)
     typer.echo(f"{name}: no difference")
-
-
-def _named(name: str) -> Projection[Any, Any]:
-    if name not in BY_NAME:
-        raise Refused(f"there is no projection {name!r}; there are {', '.join(BY_NAME)}")
-    return BY_NAME[name]
 
 
 async def _show(settings: Settings, watch: bool) -> None:

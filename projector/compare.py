@@ -10,9 +10,8 @@ import msgspec
 
 from projector.apply import key_of
 from projector.projection import Projection
-from store import Container, Document, Query, Start
+from store import Container, Document, Start, changes_up_to_now, documents_of
 
-PAGE = 200
 PASSES = 4
 PAUSE_S = 1.0
 """Seconds between passes."""
@@ -103,8 +102,7 @@ async def _fresh(
     """The read documents of a sample of partitions, or of `only` those, as the write model makes them now."""
     sampled, failed = _Sample(projection, sample, only), set[str]()
     for range_ in await source.feed_ranges():
-        cursor: str | Start = Start.BEGINNING
-        while (page := await source.changes(range_, cursor, PAGE)).documents:
+        async for page in changes_up_to_now(source, range_, Start.BEGINNING):
             for document in page.documents:
                 if failed and key_of(projection, document) in failed:
                     continue
@@ -112,7 +110,6 @@ async def _fresh(
                     sampled.add(document)
                 except Exception:  # noqa: BLE001  its key is parked, and missing from the read documents as well
                     failed.add(key_of(projection, document))
-            cursor = page.cursor
             await asyncio.sleep(0)  # others have their turn
     return sampled.views
 
@@ -137,17 +134,11 @@ async def _stored(
 ) -> dict[str, tuple[str | None, Any]]:
     """By id: the etag and the view, None for what is no view at all."""
     stored: dict[str, tuple[str | None, Any]] = {}
-    after: tuple[str, ...] | None = None
-    more = True
-    while more:
-        page = await target.query(Query(partition, limit=PAGE, after=after))
-        for document in page.documents:
-            try:
-                stored[document.id] = document.etag, document.decode(projection.view)
-            except msgspec.ValidationError:
-                stored[document.id] = document.etag, None
-            after = (document.id,)
-        more = page.more
+    async for document in documents_of(target, partition):
+        try:
+            stored[document.id] = document.etag, document.decode(projection.view)
+        except msgspec.ValidationError:
+            stored[document.id] = document.etag, None
     return stored
 
 

@@ -19,10 +19,10 @@ from store import (
     Delete,
     Document,
     OutcomeUnknown,
-    Query,
     Replace,
     TooLarge,
     Upsert,
+    documents_of,
 )
 
 DEAD_LETTERS = ContainerSpec(name="dead_letters", partition_key="projection")
@@ -76,14 +76,8 @@ class DeadLetters:
 
     async def all(self) -> AsyncIterator[DeadLetter]:
         """The letters by key."""
-        after: tuple[str, ...] | None = None
-        more = True
-        while more:
-            page = await self._container.query(Query(self._projection, after=after))
-            for document in page.documents:
-                yield document.decode(DeadLetter)
-                after = (document.id,)
-            more = page.more
+        async for document in documents_of(self._container, self._projection):
+            yield document.decode(DeadLetter)
 
     async def get(self, key: str) -> DeadLetter | None:
         """The letter of a key."""

@@ -29,7 +29,6 @@ class Follower:
     """Follows one range. `run` ends when the lease is lost, or by cancellation, when it lets go of it."""
 
     projection: Projection[Any, Any]
-    key: str
     source: Container
     target: Container
     letters: DeadLetters
@@ -37,6 +36,11 @@ class Follower:
     timing: Timing
     turns: Turns
     patience: Patience
+
+    @property
+    def key(self) -> str:
+        """Names the generation of the projection."""
+        return self.projection.key
 
     async def run(self) -> None:
         """Project what comes; the checkpoint moves only after the effects.
@@ -71,9 +75,8 @@ class Follower:
                 page = await ahead
                 if page.documents:
                     ahead = self._read(page.cursor)
-                    yield page
-                else:
-                    yield page
+                yield page
+                if not page.documents:
                     wait = partial(self.source.wait_for_changes, seen, IDLE_S)
                     seen = await self.patience(self.key, wait)
                     ahead = self._read(page.cursor)

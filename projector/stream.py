@@ -82,7 +82,6 @@ class Stream:
     async def _follow(self, lease: Lease) -> None:
         follower = Follower(
             projection=self._projection,
-            key=self._key,
             source=self._source,
             target=self._around.store.container(self._projection.container.name),
             letters=self._letters,

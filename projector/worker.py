@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from projector.apply import apply
-from projector.follower import PAGE
 from projector.generations import Generations
 from projector.leases import DEFAULT_TIMING, Timing, worker_name
 from projector.observe import Observer
@@ -15,7 +14,7 @@ from projector.patience import Patience
 from projector.projection import Projection
 from projector.rebuild import bring_to_serve, catch_up, compare, has_caught_up
 from projector.stream import Stream, Surroundings, ended, first_done
-from store import Start, Store
+from store import Start, Store, changes_up_to_now
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +107,6 @@ async def drain(store: Store, projections: Sequence[AnyProjection]) -> None:
     for projection in projections:
         source, target = store.container(projection.source), store.container(projection.container.name)
         for range_ in await source.feed_ranges():
-            cursor: str | Start = Start.BEGINNING
-            while (changes := await source.changes(range_, cursor, PAGE)).documents:
-                for failure in (await apply(projection, target, changes.documents)).values():
+            async for page in changes_up_to_now(source, range_, Start.BEGINNING):
+                for failure in (await apply(projection, target, page.documents)).values():
                     raise failure.error
-                cursor = changes.cursor

@@ -41,6 +41,7 @@ from store.port import (
     Upsert,
     Write,
 )
+from store.scan import changes_up_to_now, documents_of
 from store.sqlite import open_sqlite
 from store.turns import Turns
 
@@ -81,6 +82,8 @@ __all__ = [
     "Unavailable",
     "Upsert",
     "Write",
+    "changes_up_to_now",
+    "documents_of",
     "open_store",
 ]
 

@@ -5,8 +5,8 @@ for writes that were applied (azure-cosmos 4.17.1, observed). So a write that go
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -34,9 +34,6 @@ BUSY = (410, 429, 449)
 SETTLED = (400, 401, 403)
 """Further statuses that say for certain that a write was not applied."""
 
-_CLOSED = "Session is closed"
-"""What aiohttp says, as a RuntimeError."""
-
 Headers = Mapping[str, Any]
 Charge = Callable[[Headers], None]
 
@@ -45,24 +42,22 @@ Charge = Callable[[Headers], None]
 async def reading(what: str, charge: Charge | None = None) -> AsyncIterator[None]:
     """Translate what a read raises: nothing it does leaves a doubt. `charge` is told the headers of a refusal."""
     try:
-        async with asyncio.timeout(READ_DEADLINE_S):
-            yield
+        with _while_open():
+            async with asyncio.timeout(READ_DEADLINE_S):
+                yield
     except HttpResponseError as error:
         tell(error, charge)
         raise _common(error, what) or Unavailable(f"{what}: {_said(error)}") from error
     except (AzureError, TimeoutError) as error:
         raise Unavailable(f"{what}: {_silent(error)}") from error
-    except RuntimeError as error:
-        if _CLOSED not in str(error):
-            raise
-        raise Unavailable("the store is closed") from error
 
 
 @asynccontextmanager
 async def writing(what: str, charge: Charge) -> AsyncIterator[None]:
     """Translate what a batch raises: which condition did not hold, or that nobody knows."""
     try:
-        yield
+        with _while_open():
+            yield
     except CosmosBatchOperationError as error:
         tell(error, charge)
         if error.status_code in REASONS and error.error_index is not None:
@@ -73,8 +68,15 @@ async def writing(what: str, charge: Charge) -> AsyncIterator[None]:
         raise _unsettled(error, what) from error
     except (AzureError, TimeoutError) as error:
         raise OutcomeUnknown(f"{what}: {_silent(error)}") from error
+
+
+@contextmanager
+def _while_open() -> Iterator[None]:
+    """Translate what aiohttp says, as a RuntimeError, of a session that is closed."""
+    try:
+        yield
     except RuntimeError as error:
-        if _CLOSED not in str(error):
+        if "Session is closed" not in str(error):
             raise
         raise Unavailable("the store is closed") from error
 

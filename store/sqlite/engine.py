@@ -7,13 +7,11 @@ visible. Facts: https://sqlite.org/wal.html, https://sqlite.org/pragma.html#prag
 
 import asyncio
 import re
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,12 +34,18 @@ from store.port import (
 )
 from store.signal import Signal
 from store.sqlite import sql
+from store.sqlite.opening import (
+    connect,
+    drop_container,
+    explain,
+    in_transaction,
+    on_own_connection,
+    prepare,
+    prepare_container,
+)
 from store.sqlite.writer import Encoded, Job, Writer
 
-APPLICATION_ID = 0x43515253  # "CQRS": marks a file as ours
-FORMAT = 1
 DEFAULT_RANGES = 4
-BUSY_MS = 5_000
 _NUMBER = re.compile("[0-9]{1,18}")
 POLL_S = 0.025
 """How often a waiting task looks whether another process has committed."""
@@ -60,15 +64,15 @@ async def open_sqlite(
     the epoch and judges expiry. Raises StoreUnusable if the file cannot be opened or is not a store.
     """
     specs = {spec.name: spec for spec in containers}
-    reader = _connect(path)
+    reader = connect(path)
     try:
-        store_id, ranges = _prepare(reader, path, specs.values(), ranges)
-        writer = reader if path == ":memory:" else _connect(path)
+        store_id, ranges = prepare(reader, path, specs.values(), ranges)
+        writer = reader if path == ":memory:" else connect(path)
         writer.execute("PRAGMA synchronous = FULL")
     except BaseException as error:
         reader.close()
         if isinstance(error, sqlite3.Error):
-            raise StoreUnusable(_explain(path, error)) from error
+            raise StoreUnusable(explain(path, error)) from error
         raise
     return SQLiteStore(path, reader, writer, specs, store_id, ranges, clock)
 
@@ -103,20 +107,20 @@ class SQLiteStore:
     async def make(self, spec: ContainerSpec) -> "SQLiteContainer":
         """The container of that specification, made if it is missing; see the port."""
         if spec.name not in self._containers:
-            await self._change(lambda db: _prepare_container(db, spec))
+            await self._change(lambda db: prepare_container(db, spec))
         return self._containers.setdefault(spec.name, self._open(spec))
 
     async def drop(self, name: str) -> None:
         """Remove a container with all that is in it. Idempotent."""
         self._containers.pop(name, None)
-        await self._change(lambda db: _drop_container(db, name))
+        await self._change(lambda db: drop_container(db, name))
 
     async def _change(self, change: Callable[[sqlite3.Connection], None]) -> None:
         """Change the schema in a transaction of its own, which may have to wait for the writers of other processes."""
         if self._path == ":memory:":
-            _in_transaction(self._db, change)
+            in_transaction(self._db, change)
         else:
-            await asyncio.to_thread(_on_own_connection, self._path, change)
+            await asyncio.to_thread(on_own_connection, self._path, change)
 
     async def ping(self) -> None:
         """Return if the file can be read; raise Unavailable if not."""
@@ -274,126 +278,3 @@ def _execute(db: sqlite3.Connection, statement: str, values: dict[str, Any]) -> 
         return db.execute(statement, values).fetchall()
     except sqlite3.Error as error:
         raise Unavailable(f"the store cannot read: {error}") from error
-
-
-# ---------------------------------------------------------------------------------------------------- opening
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    try:
-        if path != ":memory:":
-            Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
-        # The writer's connection is used on its thread only, but opened and closed on the loop's.
-        return sqlite3.connect(
-            path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-    except OSError as error:
-        raise StoreUnusable(f"the data folder {str(Path(path).parent)!r} cannot be made: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreUnusable(f"{path!r} cannot name a file: {error}") from error
-    except sqlite3.Error as error:
-        raise StoreUnusable(_explain(path, error)) from error
-
-
-def _prepare(db: sqlite3.Connection, path: str, specs: Iterable[ContainerSpec], ranges: int) -> tuple[str, int]:
-    """Check that the file is ours, or new, before anything is written; make what is missing."""
-    _check_identity(db, path)
-    _use_wal(db)
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {FORMAT}")
-        db.execute("CREATE TABLE IF NOT EXISTS store (id TEXT NOT NULL, ranges INTEGER NOT NULL) STRICT")
-        db.execute("CREATE TABLE IF NOT EXISTS containers (name TEXT PRIMARY KEY, lsn INTEGER NOT NULL) STRICT")
-        if not db.execute("SELECT 1 FROM store").fetchone():
-            db.execute("INSERT INTO store VALUES (?, ?)", (secrets.token_hex(8), ranges))
-        for spec in specs:
-            _prepare_container(db, spec)
-        store_id, ranges = db.execute("SELECT id, ranges FROM store").fetchone()
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-    return store_id, ranges
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite does not wait by itself for another process that is doing the same."""
-    deadline = time.monotonic() + BUSY_MS / 1000
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
-
-
-def _check_identity(db: sqlite3.Connection, path: str) -> None:
-    db.execute("BEGIN")  # one snapshot, for another process may be making the store at this moment
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    db.execute("COMMIT")
-    if application != APPLICATION_ID and (application or tables):
-        raise StoreUnusable(f"{path!r} is a SQLite file of another program; nothing in it was changed")
-    if application == APPLICATION_ID and version != FORMAT:
-        raise StoreUnusable(f"{path!r} has format {version}, this program knows format {FORMAT}")
-
-
-def _in_transaction(db: sqlite3.Connection, change: Callable[[sqlite3.Connection], None]) -> None:
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        change(db)
-        db.execute("COMMIT")
-    except BaseException as error:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise Unavailable(f"the store cannot be changed: {error}") from error
-        raise
-
-
-def _on_own_connection(path: str, change: Callable[[sqlite3.Connection], None]) -> None:
-    with closing(_connect(path)) as db:
-        _in_transaction(db, change)
-
-
-def _drop_container(db: sqlite3.Connection, name: str) -> None:
-    db.execute(f"DROP TABLE IF EXISTS {sql.table(name)}")
-    db.execute("DELETE FROM containers WHERE name = ?", (name,))
-
-
-def _prepare_container(db: sqlite3.Connection, spec: ContainerSpec) -> None:
-    for statement in sql.create_table(spec):
-        db.execute(statement)
-    db.execute("INSERT OR IGNORE INTO containers VALUES (?, 0)", (spec.name,))
-    wanted = dict(sql.create_index(spec, index) for index in spec.indexes)
-    existing = db.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND name GLOB 'query_*'",
-        (sql.table(spec.name),),
-    ).fetchall()
-    for (name,) in existing:
-        if name not in wanted:
-            db.execute(f'DROP INDEX "{name}"')
-    for statement in wanted.values():
-        db.execute(statement)
-
-
-def _explain(path: str, error: sqlite3.Error) -> str:
-    match error.sqlite_errorcode & 0xFF:
-        case sqlite3.SQLITE_NOTADB:
-            return f"{path!r} is not a SQLite database; nothing in it was changed"
-        case sqlite3.SQLITE_CORRUPT:
-            return f"{path!r} is damaged: {error}. Restore it from a backup, or move it away to begin anew"
-        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return f"{path!r} cannot be opened: is it a folder, or is the folder not writable?"
-        case sqlite3.SQLITE_READONLY:
-            return f"{path!r} is read-only"
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"{path!r} is locked by another program"
-        case _:
-            return f"{path!r} cannot be used: {error}"

@@ -133,7 +133,7 @@ def test_a_store_that_cannot_be_opened_is_told_in_a_sentence(
 def test_a_store_that_another_program_has_locked_is_told(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.sqlite.engine.BUSY_MS", 10)
+    monkeypatch.setattr("store.sqlite.opening.BUSY_MS", 10)
     path = tmp_path / "store.db"
     assert cli("check", "--store", f"sqlite:///{path}")[0] == 0
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -77,7 +77,7 @@ async def test_a_commit_of_this_process_wakes_an_idle_worker(
     shared_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("store.sqlite.engine.POLL_S", 3600)
-    monkeypatch.setattr("store.cosmos.engine.POLL_S", 3600)
+    monkeypatch.setattr("store.cosmos.container.POLL_S", 3600)
     monkeypatch.setattr("projector.follower.IDLE_S", 3600)
     source = Read(shared_world.aggregates.container)
     async with working(With(shared_world.store, source)):

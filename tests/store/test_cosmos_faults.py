@@ -23,7 +23,7 @@ from store import (
     Upsert,
     Write,
 )
-from store.cosmos import CosmosStore, client, engine, errors
+from store.cosmos import CosmosStore, client, container, errors
 from tests.emulator import Emulator, emulator
 from tests.projector.world import until
 from tests.store.cosmos import DATABASE, opened, provisioned
@@ -207,7 +207,7 @@ async def test_a_busy_operation_inside_a_batch_is_sent_again(notes: Container, s
 async def test_a_service_that_stays_busy_is_throttled(
     notes: Container, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_DEADLINE_S", 0.05)
+    monkeypatch.setattr(container, "BUSY_DEADLINE_S", 0.05)
     server.faults.throttle(1000, kind="batch", retry_after_ms=1)
     with pytest.raises(Throttled):
         await keep(notes, "ada", "n1")
@@ -242,9 +242,9 @@ async def test_a_read_that_nobody_answers_ends(
 
 
 async def test_a_read_behind_a_commit_carries_its_session(notes: Container, server: Emulator) -> None:
-    """The SDK does not note the session of a batch; a replica that is behind answers 404/1002 and is asked again."""
+    """The SDK does not note the session of a batch, so to its reads a replica that lags says that there is nothing."""
     await keep(notes, "ada", "n1")
-    server.faults.stale_session()
+    server.faults.lag()
     assert await notes.read("ada", "n1")
 
 

@@ -29,7 +29,7 @@ from store import (
     Throttled,
     Unavailable,
 )
-from store.sqlite import SQLiteStore, engine, open_sqlite, sql
+from store.sqlite import SQLiteStore, open_sqlite, opening, sql
 from tests.store.files import ask, made
 from tests.store.notes import CONTAINERS, HANGS_AFTER, NOTES, create, follow, follow_all, ids, keep, note
 
@@ -209,7 +209,7 @@ async def test_what_has_expired_is_removed_from_the_file_by_a_later_commit(path:
 async def test_a_write_lock_that_is_held_for_too_long_is_a_throttle(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_MS", 20)
+    monkeypatch.setattr(opening, "BUSY_MS", 20)
     store = await open_sqlite(str(path), CONTAINERS)
     notes = store.container("notes")
     lock = sqlite3.connect(path, isolation_level=None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from store import ContainerSpec, Partition, Query, StoreUnusable, Unavailable, open_store
-from store.sqlite import engine, open_sqlite
+from store.sqlite import open_sqlite, opening
 from tests.store.files import ask, made
 from tests.store.notes import CONTAINERS, follow, follow_all, ids, keep
 
@@ -152,9 +152,9 @@ async def test_an_empty_file_becomes_a_store(path: Path) -> None:
 
 async def test_a_store_of_a_later_format_is_refused_and_left_as_it_was(path: Path) -> None:
     await made(path)
-    ask(path, f"PRAGMA user_version = {engine.FORMAT + 1}")
+    ask(path, f"PRAGMA user_version = {opening.FORMAT + 1}")
     before = contents(path.parent)
-    with pytest.raises(StoreUnusable, match=f"format {engine.FORMAT + 1}, this program knows format {engine.FORMAT}"):
+    with pytest.raises(StoreUnusable, match=f"format {opening.FORMAT + 1}, this program knows format {opening.FORMAT}"):
         await open_sqlite(str(path), CONTAINERS)
     assert contents(path.parent) == before
 
@@ -179,7 +179,7 @@ async def test_damage_that_is_found_later_makes_the_store_unavailable(path: Path
 async def test_a_store_that_somebody_else_has_locked_is_refused_as_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_MS", 20)
+    monkeypatch.setattr(opening, "BUSY_MS", 20)
     await made(path)
     lock = sqlite3.connect(path, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
@@ -191,7 +191,7 @@ async def test_a_store_that_somebody_else_has_locked_is_refused_as_locked(
 async def test_a_new_file_that_somebody_else_has_locked_is_refused_as_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_MS", 20)
+    monkeypatch.setattr(opening, "BUSY_MS", 20)
     lock = sqlite3.connect(path, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnusable, match="is locked by another program"):
