@@ -113,18 +113,18 @@ class Generations:
                 raise Refused(f"there is no generation {generation} to go to")
             await self._write(known, msgspec.structs.replace(known.state, switching=generation, problem=None))
 
-    async def switch(self) -> bool:
-        """Have the generation that was held for serve from now on; False if there is none."""
+    async def switch(self, generation: int) -> bool:
+        """Have the generation serve from now on, if the one that serves is held for it; else False."""
         while True:
             known = await self.read()
             state = known.state
-            if state.switching is None:
+            if state.switching != generation:
                 return False
             switched = msgspec.structs.replace(
                 state,
-                serving=state.switching,
+                serving=generation,
                 previous=state.serving,
-                building=None if state.building == state.switching else state.building,
+                building=None if state.building == generation else state.building,
                 switching=None,
             )
             if await self._write(known, switched):

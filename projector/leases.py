@@ -9,8 +9,8 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 
@@ -26,11 +26,11 @@ from store import (
     Delete,
     FeedRange,
     OutcomeUnknown,
-    Query,
     Replace,
     Start,
     StoreError,
     Write,
+    documents_of,
 )
 
 LEASES = ContainerSpec(name="leases", partition_key="projection")
@@ -195,34 +195,44 @@ class LeaseTable:
             raise
         return lease
 
-    async def take_all(self, source: Container) -> list[Lease]:
-        """All leases, each as soon as its owner lets go of it or is gone: then nobody else follows any range."""
+    @asynccontextmanager
+    async def all_taken(self, source: Container, due: Callable[[], Awaitable[bool]]) -> AsyncIterator[bool]:
+        """While in the context all leases are this worker's, so that nobody else follows any range; then all are free.
+
+        Each is taken once its owner lets go of it or is gone: one after the other, in order, so that of several who do
+        this one goes on, and the others wait for it. False when it is not `due` any more before all are taken.
+        """
         held: dict[str, Lease] = {}
-        while True:
+        try:
+            yield await self._take_all(source, due, held)
+        finally:
+            for lease in held.values():
+                with suppress(LeaseLost, StoreError):
+                    await lease.release()
+
+    async def _take_all(self, source: Container, due: Callable[[], Awaitable[bool]], held: dict[str, Lease]) -> bool:
+        while await due():
             await self.look(source)
-            for id, sight in list(self._sights.items()):
-                if id not in held and self._free(sight) and (lease := await self.take(id)):
-                    held[id] = lease
-            if held.keys() >= self._sights.keys():
-                return list(held.values())
-            await asyncio.sleep(self._timing.acquire_s / 4)
+            missing = self._sights.keys() - held.keys()
+            if not missing:
+                return True
+            id = min(missing)
+            if self._free(self._sights[id]) and (lease := await self.take(id)):
+                held[id] = lease
+            else:
+                await asyncio.sleep(self._timing.acquire_s / 4)
+        return False
 
     async def _read(self) -> None:
         now = asyncio.get_running_loop().time()
         # Who could not look for that long, cannot tell who was silent meanwhile.
         blind = now - self._looked > self._timing.expiry_s + 2 * self._timing.acquire_s
         sights: dict[str, Sight] = {}
-        after: tuple[str, ...] | None = None
-        more = True
-        while more:
-            page = await self._container.query(Query(self._partition, limit=1000, after=after))
-            for found in page.documents:
-                known = self._sights.get(found.id)
-                same = known is not None and known.etag == found.etag and not blind
-                since = known.since if known and same else now
-                sights[found.id] = Sight(found.decode(LeaseDocument), found.etag, since)
-                after = (found.id,)
-            more = page.more
+        async for found in documents_of(self._container, self._partition):
+            known = self._sights.get(found.id)
+            unchanged = known is not None and known.etag == found.etag and not blind
+            since = known.since if known and unchanged else now
+            sights[found.id] = Sight(found.decode(LeaseDocument), found.etag, since)
         self._sights, self._looked = sights, now
 
     async def _make(self, ranges: Sequence[FeedRange]) -> None:

@@ -5,19 +5,18 @@ Whoever does a step may die at any point, and another goes on: each step looks a
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from projector.apply import apply
 from projector.compare import Difference, differences
 from projector.generations import Generations
-from projector.leases import LEASES, LeaseDocument, LeaseLost, LeaseTable, Timing, worker_name
-from projector.patience import TRANSIENT
+from projector.leases import LEASES, LeaseDocument, LeaseTable, Timing, worker_name
 from projector.projection import Projection
-from store import Container, FeedRange, Query, Start, Store
+from store import FeedRange, Start, Store, changes_up_to_now, documents_of
 
-PAGE = 100
+WITHIN = 100
+"""Changes that may be left when the other generation is held: so few that it is not held for long."""
 SAMPLE = 20
 """Partitions of read documents that are compared with the write model before a new generation serves."""
 LOOK_S = 0.25
@@ -33,8 +32,7 @@ class Progress:
 
 async def leases_of(store: Store, key: str) -> list[LeaseDocument]:
     """The leases of a generation."""
-    page = await store.container(LEASES.name).query(Query(key, limit=1000))
-    return [document.decode(LeaseDocument) for document in page.documents]
+    return [document.decode(LeaseDocument) async for document in documents_of(store.container(LEASES.name), key)]
 
 
 async def progress(store: Store, stream: Projection[Any, Any]) -> Progress:
@@ -66,30 +64,29 @@ async def bring_to_serve(store: Store, projection: Projection[Any, Any], generat
         return False
     source, leases = store.container(projection.source), store.container(LEASES.name)
     table = LeaseTable(leases, projection.of_generation(served).key, worker_name(), timing)
-    held = await table.take_all(source)
-    try:
+
+    async def due() -> bool:
+        return (await generations.read()).state.switching == generation
+
+    async with table.all_taken(source, due) as taken:
+        if not taken:
+            return False
         await catch_up(store, projection.of_generation(generation))
-        return await generations.switch()
-    finally:
-        for lease in held:
-            with suppress(LeaseLost, *TRANSIENT):
-                await lease.release()
+        return await generations.switch(generation)
 
 
 async def catch_up(store: Store, stream: Projection[Any, Any]) -> None:
     """Apply all that there is behind the checkpoints, beside the workers that do the same: twice is harmless."""
-    source: Container = store.container(stream.source)
+    source = store.container(stream.source)
     target = await store.make(stream.container)
     for lease in await leases_of(store, stream.key):
-        cursor: str | Start = lease.cursor or Start.BEGINNING
-        while (page := await source.changes(FeedRange(lease.id), cursor, PAGE)).documents:
+        async for page in changes_up_to_now(source, FeedRange(lease.id), lease.cursor or Start.BEGINNING):
             await apply(stream, target, page.documents)
-            cursor = page.cursor
 
 
-async def has_caught_up(store: Store, stream: Projection[Any, Any], within: int = PAGE) -> bool:
-    """Whether so little is left to apply that the other generation need not be held for long."""
-    return bool(await leases_of(store, stream.key)) and (await progress(store, stream)).behind <= within
+async def has_caught_up(store: Store, stream: Projection[Any, Any]) -> bool:
+    """Whether at most WITHIN changes are left to apply."""
+    return bool(await leases_of(store, stream.key)) and (await progress(store, stream)).behind <= WITHIN
 
 
 async def wait_until_served(

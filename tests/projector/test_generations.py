@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 
 from projector import compare, rebuild
 from projector.generations import Generations, Refused, State
-from projector.leases import LEASES
+from projector.leases import LEASES, LeaseTable
 from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES, PROJECTIONS, Change
 from projector.overview import overview
 from projector.projection import View
@@ -226,6 +227,44 @@ async def test_nobody_follows_the_generation_that_is_held(shared_world: World) -
     assert all(lease.owner is None for lease in await leases_of(shared_world.store, stream.key))
 
 
+async def test_of_several_that_bring_a_generation_to_serve_one_does_and_none_waits_for_ever(
+    shared_world: World, other_world: World
+) -> None:
+    await shop(shared_world, "ada", "bob")
+    async with working(shared_world.store), working(other_world.store):
+        for _ in range(3):
+            building = (await generations(shared_world).rebuild()).building
+            assert building
+            stream = CUSTOMER_ORDERS.of_generation(building)
+            await until(partial(leases_of, shared_world.store, stream.key))
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(
+                    *(
+                        bring_to_serve(world.store, CUSTOMER_ORDERS, building, EAGER)
+                        for world in (shared_world, other_world) * 2
+                    )
+                )
+            await served(shared_world, building)
+
+
+async def test_who_comes_to_a_switch_too_late_lets_go_of_what_it_has_taken(shared_world: World) -> None:
+    async with working(shared_world.store, [CUSTOMER_ORDERS]):
+        await rebuilt(shared_world)
+    assert not await generations(shared_world).switch(3)
+    looks = 0
+
+    async def due() -> bool:
+        nonlocal looks
+        looks += 1
+        return looks < 3
+
+    table = LeaseTable(shared_world.store.container(LEASES.name), CUSTOMER_ORDERS.key, "host/1/late", EAGER)
+    async with table.all_taken(shared_world.aggregates.container, due) as taken:
+        assert not taken
+        assert "host/1/late" in {lease.owner for lease in await leases_of(shared_world.store, CUSTOMER_ORDERS.key)}
+    assert {lease.owner for lease in await leases_of(shared_world.store, CUSTOMER_ORDERS.key)} == {None}
+
+
 async def test_catching_up_beside_the_workers_counts_nothing_twice(shared_world: World) -> None:
     await shop(shared_world, "ada", "bob")
     async with working(shared_world.store):
@@ -375,7 +414,7 @@ async def test_while_one_is_about_to_serve_nothing_else_is_begun(world: World) -
     with pytest.raises(Refused, match="generation 2 is about to serve"):
         await generations(world).drop_old()
     await generations(world).give_up(None)
-    assert not await generations(world).switch()
+    assert not await generations(world).switch(2)
 
 
 async def test_changes_of_the_state_by_several_at_once_happen_once(shared_world: World, other_world: World) -> None:

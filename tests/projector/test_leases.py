@@ -276,11 +276,51 @@ async def test_all_leases_are_taken_as_their_owners_let_go(
 ) -> None:
     owner, me = Looker(leases, source), Looker(leases, source)
     await owner.take_share()
-    taking = asyncio.create_task(me.table.take_all(source))
+    taken, done = asyncio.Event(), asyncio.Event()
+
+    async def always() -> bool:
+        return True
+
+    async def hold() -> None:
+        async with me.table.all_taken(source, always) as whole:
+            assert whole
+            taken.set()
+            await done.wait()
+
+    holding = asyncio.create_task(hold())
     for lease in owner.held.values():
-        assert not taking.done()
+        assert not taken.is_set()
         await lease.release()
-    assert sorted(lease.range.id for lease in await taking) == ranges
+    await taken.wait()
+    assert {lease.owner for lease in (await stored(leases)).values()} == {me.owner}
+    done.set()
+    await holding
+    assert {lease.owner for lease in (await stored(leases)).values()} == {None}
+
+
+async def test_leases_that_were_taken_are_free_again_when_the_taking_is_cancelled(
+    leases: Container, source: Container, ranges: list[str]
+) -> None:
+    owner, me = Looker(leases, source), Looker(leases, source)
+    await owner.take_share()
+    await owner.held.pop(ranges[0]).release()
+
+    async def always() -> bool:
+        return True
+
+    async def hold() -> None:
+        async with me.table.all_taken(source, always):
+            raise AssertionError("the other leases have an owner")
+
+    holding = asyncio.create_task(hold())
+
+    async def begun() -> bool:
+        return (await stored(leases))[ranges[0]].owner == me.owner
+
+    await until(begun)
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
+    assert (await stored(leases))[ranges[0]].owner is None
 
 
 async def test_more_leases_than_a_commit_holds_are_made(world: World) -> None:
