@@ -1,4 +1,4 @@
-"""The HTTP edge: GraphQL over HTTP and WebSocket, the playground, and what an orchestrator asks."""
+"""The application: GraphQL over HTTP and WebSocket, the playground, and what an orchestrator asks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,18 +9,22 @@ from typing import Any
 import strawberry
 from cross_web import HTTPException
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
+from gateway import health
+from gateway.edge import Operations, Requests
+from gateway.health import own_port
 from gateway.settings import Settings, read_settings
+from gateway.telemetry import Telemetry, open_telemetry
 from gateway.wiring import Context, Gateway, running_gateway
 from schema.build import build_schema
-from store import StoreError
 
 GRAPHQL_PATH = "/graphql"
 
@@ -63,8 +67,9 @@ class Endpoint(GraphQL[Context, None]):
     websocket_adapter_class = Socket
     graphql_transport_ws_handler_class = Conversation
 
-    def __init__(self) -> None:
-        super().__init__(build_schema(), graphql_ide=None, subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL])
+    def __init__(self, telemetry: Telemetry) -> None:
+        schema = build_schema(lambda: Operations(telemetry))
+        super().__init__(schema, graphql_ide=None, subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL])
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """The context of the running gateway, the same for every request."""
@@ -89,44 +94,30 @@ class Endpoint(GraphQL[Context, None]):
         return parsed
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
+def create_app(settings: Settings | None = None, telemetry: Telemetry | None = None) -> Starlette:
     """The application; it opens the store when it is started, and closes it when it is stopped."""
     settings = settings or read_settings()
+    telemetry = telemetry or open_telemetry(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with running_gateway(settings) as gateway:
-            app.state.gateway = gateway
-            yield
+        try:
+            async with running_gateway(settings, telemetry) as gateway, own_port(settings, gateway):
+                app.state.gateway = gateway
+                yield
+        finally:
+            await telemetry.close()
 
-    endpoint = Endpoint()
+    endpoint = Endpoint(telemetry)
     routes = [
         Route(GRAPHQL_PATH, endpoint, methods=None),
         WebSocketRoute(GRAPHQL_PATH, endpoint),
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
+        *health.routes(metrics=settings.metrics),
     ]
     if settings.playground:
         routes.append(Route("/", playground))
-    return Starlette(routes=routes, lifespan=lifespan)
-
-
-async def healthz(request: Request) -> Response:
-    """200 while the process does its work: its loops run, or will be run again."""
-    gateway: Gateway = request.app.state.gateway
-    alive = gateway.supervisor.alive
-    return JSONResponse({"status": "ok" if alive else "a loop has died"}, 200 if alive else 503)
-
-
-async def readyz(request: Request) -> Response:
-    """200 while requests can be served: the store answers, and no loop is failing."""
-    gateway: Gateway = request.app.state.gateway
-    problems = gateway.supervisor.failing
-    try:
-        await gateway.store.ping()
-    except StoreError as error:
-        problems["store"] = str(error)
-    return JSONResponse({"status": "not ready" if problems else "ok", "problems": problems}, 503 if problems else 200)
+    around = Middleware(Requests, telemetry=telemetry, traced=GRAPHQL_PATH)
+    return Starlette(routes=routes, middleware=[around], lifespan=lifespan)
 
 
 async def playground(request: Request) -> Response:

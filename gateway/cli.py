@@ -1,6 +1,7 @@
 """The command line. Each command says what it does, and what is wrong in a sentence rather than a traceback."""
 
 import asyncio
+import logging.config
 import signal
 import sys
 from collections.abc import Coroutine
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gateway import dead_letters, projections
+from gateway import dead_letters, logs, projections
 from gateway.options import StoreOption
 from gateway.settings import BadSettings, Settings, read_settings
 from projector.generations import Refused
@@ -56,9 +57,7 @@ def serve(
     asyncio.run(_try_store(settings))
     listener = serving.listen(settings.host, settings.port)
     bound_host, bound_port = listener.getsockname()[:2]
-    err.print(
-        f"Serving [bold]http://{bound_host}:{bound_port}[/bold] from {escape(settings.store_url)}; Ctrl+C ends it."
-    )
+    _say(settings, f"Serving http://{bound_host}:{bound_port} from {settings.store_url}; Ctrl+C ends it.")
     serving.serve(settings, listener, workers)
 
 
@@ -71,7 +70,7 @@ def project(store: StoreOption = None) -> None:
     from gateway.wiring import project as run
 
     settings = read_settings(store_url=store)
-    err.print(f"Projecting {escape(settings.store_url)}; Ctrl+C ends it.")
+    _say(settings, f"Projecting {settings.store_url}; Ctrl+C ends it.")
     asyncio.run(_until_told(run(settings)))
 
 
@@ -162,6 +161,15 @@ def main() -> None:
     except (BadSettings, StoreError, CannotListen, Refused, TransferFailed) as error:
         err.print(f"[red]gateway:[/red] {escape(str(error))}")
         sys.exit(1)
+
+
+def _say(settings: Settings, sentence: str) -> None:
+    """Have things logged as they are to be logged from now on, and say the first thing: in a log, as a record."""
+    logging.config.dictConfig(logs.config(settings.log_level, settings.log_format))
+    if settings.log_format == "json":
+        logging.getLogger("gateway").info(sentence)
+    else:
+        err.print(escape(sentence))
 
 
 async def _try_store(settings: Settings) -> None:

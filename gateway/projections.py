@@ -16,8 +16,7 @@ from gateway.options import StoreOption, named
 from gateway.settings import Settings, read_settings
 from gateway.supervisor import Supervisor
 from projector.generations import Generations, Refused
-from projector.orders import PROJECTIONS
-from projector.overview import Row, overview
+from projector.overview import Row
 from projector.projection import Projection
 from projector.rebuild import Progress as Reached
 from projector.rebuild import compare, wait_until_served
@@ -30,6 +29,10 @@ app = typer.Typer(
 )
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The projection, as `gateway projections` lists it.")]
+
+
+LISTED = 20
+"""Characters of ranges that are listed by their names."""
 
 
 @app.callback(invoke_without_command=True)
@@ -85,18 +88,25 @@ def diff(
 
 async def _show(settings: Settings, watch: bool) -> None:
     async with _opened(settings) as store:
+        from gateway.wiring import overview_of
+
+        overview = overview_of(store, settings)
         if not watch:
-            Console().print(_table(await overview(store, PROJECTIONS)))
+            Console().print(_table(await overview.rows()))
             return
-        with Live(_table(await overview(store, PROJECTIONS)), auto_refresh=False) as live:
+        with Live(_table(await overview.rows()), auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(1)
-                live.update(_table(await overview(store, PROJECTIONS)), refresh=True)
+                live.update(_table(await overview.rows()), refresh=True)
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("projection", "generation", "version", "state", "applied", "behind", "parked", "owners", box=None)
+    columns = "projection", "generation", "version", "state", "applied", "behind", "lag", "rate", "parked", "ranges"
+    table = Table(*columns, box=None)
     for row in rows:
+        ranges: dict[str, list[str]] = {}
+        for id, owner in row.ranges.items():
+            ranges.setdefault(owner or "nobody", []).append(id)
         table.add_row(
             row.name,
             str(row.generation),
@@ -104,10 +114,18 @@ def _table(rows: list[Row]) -> Table:
             row.state,
             f"{row.applied:,}",
             f"{row.behind:,}",
+            f"{row.lag:,.1f} s",
+            f"{row.rate:,.0f}/s",
             f"{row.parked:,}",
-            "\n".join(f"{owner or 'nobody'}: {count}" for owner, count in row.owners.items()),
+            "\n".join(f"{owner}: {_listed(ids)}" for owner, ids in ranges.items()),
         )
     return table
+
+
+def _listed(ranges: list[str]) -> str:
+    """The ranges, or how many there are where they have long names."""
+    listed = ", ".join(ranges)
+    return listed if len(listed) <= LISTED else f"{len(ranges)} ranges"
 
 
 async def _rebuild(settings: Settings, projection: Projection[Any, Any]) -> None:

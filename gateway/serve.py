@@ -3,11 +3,15 @@
 import errno
 import os
 import socket
+from contextlib import suppress
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from gateway import logs
 from gateway.settings import Settings
+
+NEAR = 64
 
 
 class CannotListen(Exception):
@@ -25,8 +29,21 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
+def listen_near(host: str, port: int) -> socket.socket:
+    """A listening socket on the first free port from `port` on: processes of one machine that are set alike share out.
+
+    Raises CannotListen if none of NEAR ports is free.
+    """
+    for near in range(port, min(port + NEAR, 65535)):
+        with suppress(CannotListen):
+            return listen(host, near)
+    return listen(host, port)
+
+
 def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Serve on `listener` until SIGTERM or SIGINT."""
+    if workers > 1:  # a scraper would ask one of them, and never know which
+        settings = settings.model_copy(update={"metrics": False})
     # The application reads its settings from the environment, also in workers, which are processes of their own. Of
     # those that are no secret, what was given on the command line must be there too.
     plain = settings.model_dump(exclude={"cosmos_key"}, exclude_none=True)
@@ -38,7 +55,7 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         http="httptools",
         ws="websockets-sansio",
         lifespan="on",
-        log_level=settings.log_level,
+        log_config=logs.config(settings.log_level, settings.log_format),
         access_log=False,
         workers=workers,
         timeout_graceful_shutdown=10,

@@ -1,9 +1,11 @@
 """The settings, all of them, read from the environment in this place only."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,6 +33,18 @@ class Settings(BaseSettings):
     projector: bool = Field(True, description="Whether `gateway serve` projects too, in the same process.")
     playground: bool = Field(True, description="Whether the playground is served at `/`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at least.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines for people, or a JSON object per line.")
+    metrics: bool = Field(True, description="Whether `gateway serve` has metrics at `/metrics`.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="A port for metrics and health, of each process its own; 0 takes a free one.",
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="The OpenTelemetry collector that traces are sent to; without it there are none."
+    )
+    otel_service_name: str = Field("gateway", description="The service that traces name.")
     feed_ranges: int = Field(
         4, ge=1, le=100, description="Feed ranges of a new SQLite store; an existing one keeps its own."
     )
@@ -46,10 +60,25 @@ class Settings(BaseSettings):
     lease_expiry_s: float = Field(
         12.0, gt=0, description="Seconds of silence after which a lease's owner counts as gone."
     )
-
     checkpoint_s: float = Field(
         1.0, gt=0, description="Seconds between checkpoints of a feed range that is being projected."
     )
+    freshness_s: float = Field(
+        2.0, gt=0, description="Seconds between looks at how far the read model is behind the write model."
+    )
+    ready_lag_s: float = Field(
+        60.0, ge=0, description="Seconds that the read model may be behind for `/readyz` to say ready; 0: any number."
+    )
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _can_be_exported_to(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None:
+            if not endpoint.startswith(("http://", "https://")):
+                raise PydanticCustomError("endpoint", "must be an http:// or https:// address")
+            if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+                raise PydanticCustomError("extra", "needs the extra `otel` to be installed")
+        return endpoint
 
     @property
     def on_cosmos(self) -> bool:

@@ -12,17 +12,22 @@ from pathlib import Path
 from rich.console import Console
 
 from gateway.bars import bars
+from gateway.freshness import Freshness
+from gateway.health import Running, own_port
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
+from gateway.telemetry import Telemetry, open_telemetry
 from gateway.transfer import Imported, Trailer, export_container, import_container
 from projector.dead_letters import DEAD_LETTERS
 from projector.leases import LEASES, Timing
+from projector.observe import Observer
 from projector.orders import PROJECTIONS
+from projector.overview import Overview
 from projector.worker import Worker
-from read_model.live import Live
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
 from read_model.serving import GENERATIONS, Serving
 from schema.context import Reading
+from schema.operations import Operating, ProjectedRange, Projection
 from schema.orders.commands import Writing
 from schema.scalars import format_date_time
 from store import ContainerSpec, Store, StoreUnusable, open_store
@@ -37,17 +42,15 @@ CONTAINERS = (orders.CONTAINER, LEASES, DEAD_LETTERS, GENERATIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context(Reading, Writing):
+class Context(Reading, Writing, Operating):
     """What every resolver is given."""
 
 
-@dataclass(frozen=True)
-class Gateway:
+@dataclass(frozen=True, kw_only=True)
+class Gateway(Running):
     """A running gateway, without its HTTP edge."""
 
-    store: Store
     context: Context
-    supervisor: Supervisor
 
 
 def now() -> str:
@@ -77,47 +80,101 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def running_gateway(settings: Settings, telemetry: Telemetry | None = None) -> AsyncIterator[Gateway]:
     """The store opened, changes followed, and, if so set, projections kept; all ended in turn at the end."""
+    telemetry = telemetry or Telemetry()
     async with open_configured_store(settings) as store:
         serving = Serving(store, READ_CONTAINERS)
         await serving.start()
-        live = Live(serving, [spec.name for spec in READ_CONTAINERS])
+        live = telemetry.tracing.live(serving, [spec.name for spec in READ_CONTAINERS])
         await live.start()
         supervisor = Supervisor()
         supervisor.start(live.loops())
         if settings.projector:
-            start_projector(store, settings, supervisor)
+            start_projector(store, settings, supervisor, telemetry.observer)
+        overview = overview_of(store, settings)
+        freshness = keep_fresh(store, settings, supervisor)
         aggregates = Aggregates(
             orders.MODEL,
             store.container(orders.CONTAINER.name),
             AggregateCache(settings.aggregate_cache),
             retention=settings.command_retention_s,
         )
-        context = Context(store=serving, live=live, orders=aggregates, now=now, new_id=new_id)
+        context = Context(
+            store=telemetry.store(serving),
+            live=live,
+            orders=aggregates,
+            now=now,
+            new_id=new_id,
+            execute=telemetry.execute,
+            projections=partial(_projections, overview),
+        )
+        telemetry.metrics.watch(store, supervisor, freshness, live)
         try:
-            yield Gateway(store, context, supervisor)
+            yield Gateway(store=store, supervisor=supervisor, freshness=freshness, telemetry=telemetry, context=context)
         finally:
             await supervisor.stop()
 
 
-def start_projector(store: Store, settings: Settings, supervisor: Supervisor) -> None:
+def start_projector(store: Store, settings: Settings, supervisor: Supervisor, observer: Observer | None = None) -> None:
     """Have the supervisor keep a projector of this process running."""
-    timing = Timing(settings.lease_acquire_s, settings.lease_renew_s, settings.lease_expiry_s, settings.checkpoint_s)
-    worker = Worker(store, PROJECTIONS, timing, now=now)
+    worker = Worker(store, PROJECTIONS, timing_of(settings), now=now, observer=observer)
     supervisor.problems = worker.problems
     supervisor.start(worker.loops())
 
 
+def timing_of(settings: Settings) -> Timing:
+    """The intervals of the projector."""
+    return Timing(settings.lease_acquire_s, settings.lease_renew_s, settings.lease_expiry_s, settings.checkpoint_s)
+
+
+def overview_of(store: Store, settings: Settings) -> Overview:
+    """How the projections of the store are."""
+    return Overview(store, PROJECTIONS, timing_of(settings), now)
+
+
+def keep_fresh(store: Store, settings: Settings, supervisor: Supervisor) -> Freshness:
+    """Have the supervisor keep looking at how far the read model is behind."""
+    freshness = Freshness(overview_of(store, settings), settings.freshness_s, settings.ready_lag_s)
+    supervisor.start([("freshness", freshness.keep)])
+    return freshness
+
+
+async def _projections(overview: Overview) -> list[Projection]:
+    return [
+        Projection(
+            name=row.name,
+            generation=row.generation,
+            version=row.version,
+            state=row.state,
+            applied=row.applied,
+            behind=row.behind,
+            lag_seconds=row.lag,
+            rate=row.rate,
+            parked=row.parked,
+            ranges=[ProjectedRange(id=id, owner=owner) for id, owner in row.ranges.items()],
+        )
+        for row in await overview.rows()
+    ]
+
+
 async def project(settings: Settings) -> None:
-    """Project until cancelled."""
-    async with open_configured_store(settings) as store:
-        supervisor = Supervisor()
-        start_projector(store, settings, supervisor)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await supervisor.stop()
+    """Project until cancelled. Raises CannotListen for a port that health and metrics cannot have."""
+    telemetry = open_telemetry(settings)
+    supervisor = Supervisor()
+    try:
+        async with open_configured_store(settings) as store:
+            try:
+                start_projector(store, settings, supervisor, telemetry.observer)
+                freshness = keep_fresh(store, settings, supervisor)
+                telemetry.metrics.watch(store, supervisor, freshness)
+                running = Running(store=store, supervisor=supervisor, freshness=freshness, telemetry=telemetry)
+                async with own_port(settings, running):
+                    await asyncio.Event().wait()
+            finally:
+                await supervisor.stop()
+    finally:
+        await telemetry.close()
 
 
 async def export(settings: Settings, file: Path, console: Console) -> Trailer:

@@ -6,11 +6,11 @@ the documents that it reads, and these are replaced only if they are still the o
 
 import asyncio
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from msgspec import ValidationError
+from msgspec import ValidationError, to_builtins
 
 from projector.projection import C, Projection, Route, V
 from store import (
@@ -62,6 +62,8 @@ class _Work(Generic[C]):
 
     changes: list[tuple[Document, C, Route]] = field(default_factory=list)
     wanted: dict[str, None] = field(default_factory=dict)
+    traces: dict[str, str] = field(default_factory=dict)
+    """By key: the trace of its latest change that has one."""
 
 
 async def apply(
@@ -115,6 +117,8 @@ def _shared_out(projection: Projection[C, V], page: Sequence[Document], failures
             share = work.setdefault(route.partition, _Work())
             share.changes.append((document, change, route))
             share.wanted.update(dict.fromkeys(route.wanted))
+            if trace := getattr(change, "traceparent", None):
+                share.traces[key_of(projection, document)] = trace
     return work
 
 
@@ -149,12 +153,13 @@ async def _fold(
         return
     known, etags, broken = await _read(projection, target, partition, list(share.wanted))
     pending: dict[str, V] = {}
+    traces: dict[str, str] = {}
     last = changes[0][0]
 
     async def commit() -> None:
         nonlocal pending
         try:
-            etags.update(await _commit(target, partition, pending.values(), share, etags))
+            etags.update(await _commit(target, partition, pending.values(), share, etags, traces))
         except TooLarge as error:
             if batch > 1:
                 raise
@@ -175,6 +180,8 @@ async def _fold(
             last = document
         for view in views:
             pending[view.id] = known[view.id] = view
+            if share.traces and (trace := share.traces.get(key_of(projection, document))):
+                traces[view.id] = trace
     if pending:
         await commit()
 
@@ -207,16 +214,22 @@ async def _read(
 
 
 async def _commit(
-    target: Container, partition: str, views: Iterable[V], share: _Work[C], etags: dict[str, str]
+    target: Container,
+    partition: str,
+    views: Iterable[V],
+    share: _Work[C],
+    etags: Mapping[str, str],
+    traces: Mapping[str, str],
 ) -> dict[str, str]:
-    """Write the views; returns the etags that they have now."""
+    """Write the views, each with the trace of what it shows if it has one; returns the etags that they have now."""
     writes: list[Write] = []
     for view in views:
+        body = {**to_builtins(view), "traceparent": traces[view.id]} if view.id in traces else view
         if view.id not in share.wanted:
-            writes.append(Upsert(view.id, view))
+            writes.append(Upsert(view.id, body))
         elif view.id in etags:
-            writes.append(Replace(view.id, view, etags[view.id]))
+            writes.append(Replace(view.id, body, etags[view.id]))
         else:
-            writes.append(Create(view.id, view))
+            writes.append(Create(view.id, body))
     committed = await target.commit(partition, writes)
     return {write.id: etag for write, etag in zip(writes, committed, strict=True) if etag}

@@ -36,6 +36,7 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
     """
 
     id: str
+    projection: str
     source: str
     documents: tuple[str, ...]
     document: Any
@@ -92,6 +93,7 @@ class DeadLetters:
             known = found.decode(DeadLetter) if found else None
             letter = DeadLetter(
                 id=key,
+                projection=self._projection,
                 source=failure.document.partition,
                 documents=_joined(known, documents),
                 document=failure.document.decode(Any),
@@ -136,8 +138,9 @@ class DeadLetters:
     async def discard(self, key: str, reason: str) -> bool:
         """Give up what is parked under `key`; the letter is kept with the reason. False if there is none."""
         while found := await self._container.read(self._projection, key):
-            letter = msgspec.structs.replace(found.decode(DeadLetter), reason=reason)
-            await self._container.commit(discarded(self._projection), [Upsert(key, letter)])
+            place = discarded(self._projection)
+            letter = msgspec.structs.replace(found.decode(DeadLetter), projection=place, reason=reason)
+            await self._container.commit(place, [Upsert(key, letter)])
             try:
                 await self._container.commit(self._projection, [Delete(key, found.etag)])
             except (Conflict, OutcomeUnknown):

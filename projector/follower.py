@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +10,11 @@ from typing import Any
 
 from projector.apply import Failures, apply, key_of
 from projector.dead_letters import DeadLetters
+from projector.lag import seconds_between, time_of
 from projector.leases import Lease, LeaseLost, Timing
 from projector.patience import TRANSIENT, Patience
 from projector.projection import Projection
+from projector.tasks import ended, first_of, to_the_end
 from store import Changes, Container, Document, StoreError, Turns
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class Follower:
     lease: Lease
     timing: Timing
     turns: Turns
+    now: Callable[[], str]
     patience: Patience
 
     @property
@@ -48,12 +51,12 @@ class Follower:
         Raises LeaseLost, or what only an operator can mend (StoreError, CursorInvalid).
         """
         try:
-            await _first_of(self._project(), self._keep_alive())
+            await first_of(self._project(), self._keep_alive())
         except LeaseLost:
-            self.patience.observer.lease_moved(self.key, "lost")
+            self.patience.observer.lease_moved(self.key, self.lease.range.id, "lost")
             raise
         finally:
-            await self._let_go()
+            await to_the_end(self._let_go())
 
     async def _project(self) -> None:
         await self.patience(self.key, self.letters.load)  # the owner before may have parked keys
@@ -61,9 +64,10 @@ class Follower:
         async with aclosing(self._pages()) as pages:
             async for page in pages:
                 started = clock.time()
+                self._begin(page)
                 if page.documents:
                     await self._apply(page.documents)
-                    self.patience.observer.applied(self.key, len(page.documents), clock.time() - started)
+                    self.patience.observer.applied(self.key, page.documents, clock.time() - started)
                 self.lease.advance(page.cursor, len(page.documents))
 
     async def _pages(self) -> AsyncGenerator[Changes, None]:
@@ -81,8 +85,14 @@ class Follower:
                     seen = await self.patience(self.key, wait)
                     ahead = self._read(page.cursor)
         finally:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
+            await ended(ahead)
+
+    def _begin(self, page: Changes) -> None:
+        """Tell how old what comes now is: 0 when nothing has come."""
+        oldest = time_of(self.projection, page.documents[0]) if page.documents else None
+        self.lease.begin(oldest)
+        lag = seconds_between(oldest, self.now()) if oldest else 0.0
+        self.patience.observer.lag(self.key, self.lease.range.id, lag)
 
     def _read(self, cursor: Any) -> asyncio.Task[Changes]:
         range_ = self.lease.range
@@ -141,21 +151,8 @@ class Follower:
     async def _let_go(self) -> None:
         try:
             await self.lease.release()
-            self.patience.observer.lease_moved(self.key, "released")
+            self.patience.observer.lease_moved(self.key, self.lease.range.id, "released")
         except LeaseLost:
             pass
         except StoreError as error:
             log.warning("%s: lease %s expires by itself: %s", self.key, self.lease.range.id, error)
-
-
-async def _first_of(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends or fails, then end the others; raises what it failed with."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from math import inf
@@ -17,6 +17,7 @@ from math import inf
 import msgspec
 
 from projector import shares
+from projector.tasks import to_the_end
 from store import (
     MAX_WRITES,
     Conflict,
@@ -44,7 +45,9 @@ ATTEMPTS = 5
 class LeaseDocument(msgspec.Struct, frozen=True, rename="camel"):
     """A lease as it is stored; its id is that of the feed range.
 
-    `epoch` rises with each new owner; `cursor` None is the beginning of the feed; `applied` counts changes.
+    `epoch` rises with each new owner; `cursor` None is the beginning of the feed; `applied` counts changes, and `rate`
+    is how many of them there were per second before this was stored. `pending_since` is when the oldest change was
+    committed that the owner was about to apply, RFC 3339; None if there was none.
     """
 
     id: str
@@ -52,6 +55,8 @@ class LeaseDocument(msgspec.Struct, frozen=True, rename="camel"):
     epoch: int = 0
     cursor: str | None = None
     applied: int = 0
+    rate: float = 0.0
+    pending_since: str | None = None
 
 
 class LeaseLost(Exception):
@@ -84,6 +89,7 @@ class Lease:
         self._partition = partition
         self._document = document
         self._etag = etag
+        self._stored = asyncio.get_running_loop().time(), document.applied
         self.range = FeedRange(document.id)
         self.unsaved = False
 
@@ -92,20 +98,29 @@ class Lease:
         """Where to continue the feed."""
         return self._document.cursor or Start.BEGINNING
 
+    def begin(self, pending_since: str | None) -> None:
+        """Note when the oldest of the changes was committed that are applied now; None when there is none."""
+        self._document = msgspec.structs.replace(self._document, pending_since=pending_since)
+
     def advance(self, cursor: str, applied: int) -> None:
         """Note that `applied` more changes, up to `cursor`, have had their effects."""
         if cursor != self._document.cursor:
             done = self._document.applied + applied
-            self._document = msgspec.structs.replace(self._document, cursor=cursor, applied=done)
+            self._document = msgspec.structs.replace(self._document, cursor=cursor, applied=done, pending_since=None)
             self.unsaved = True
 
     async def renew(self) -> None:
-        """Tell others that the owner is alive, and how far it has come. Raises LeaseLost."""
+        """Tell others that the owner is alive, how far it has come, and how fast. Raises LeaseLost."""
+        (since, before), now = self._stored, asyncio.get_running_loop().time()
+        rate = (self._document.applied - before) / (now - since) if now > since else 0.0
+        self._document = msgspec.structs.replace(self._document, rate=round(rate, 3))
+        stored = now, self._document.applied
         await self._store(self._document)
+        self._stored = stored
 
     async def release(self) -> None:
         """Let another worker have it at once, and continue where this one stands. Raises LeaseLost."""
-        await self._store(msgspec.structs.replace(self._document, owner=None))
+        await self._store(msgspec.structs.replace(self._document, owner=None, rate=0.0))
 
     async def _store(self, document: LeaseDocument) -> None:
         for attempt in range(ATTEMPTS):
@@ -146,18 +161,18 @@ class LeaseTable:
         self._partition = partition
         self._owner = owner
         self._timing = timing
-        self._sights: dict[str, Sight] = {}
+        self.sights: dict[str, Sight] = {}
         self._looked = -inf
         self.split: set[str] = set()
 
     async def look(self, source: Container) -> None:
         """See how the leases are now; make them where there are none, and divide those whose range was split."""
-        await self._read()
-        if not self._sights:
+        first = self._looked == -inf
+        await self.read()
+        if first or not self.sights:
             await self._make(await source.feed_ranges())
-            await self._read()
         self.split.clear()
-        for id, sight in list(self._sights.items()):
+        for id, sight in list(self.sights.items()):
             parts = await source.parts_of(FeedRange(id))
             if len(parts) > 1 and self._free(sight):
                 await self._divide(sight, parts)
@@ -167,22 +182,22 @@ class LeaseTable:
     def wanted(self, followed: Collection[str], held_off: Collection[str] = ()) -> list[str]:
         """The leases to take for an equal share beside those that are `followed`, in no particular order."""
         owners: dict[str, str | None] = {}
-        for id, sight in self._sights.items():
+        for id, sight in self.sights.items():
             owner = sight.document.owner
             if id in followed:
                 owners[id] = self._owner
             elif id not in held_off:
-                owners[id] = None if owner == self._owner or self._free(sight) else owner
+                owners[id] = None if owner == self._owner or self.is_free(id) else owner
         return shares.to_take(owners, self._owner)
 
     @property
     def first(self) -> str | None:
         """The lease whose owner does what one worker must do for all."""
-        return min(self._sights, default=None)
+        return min(self.sights, default=None)
 
     async def take(self, id: str) -> Lease | None:
         """The lease as its new owner; None if another worker was quicker."""
-        sight = self._sights[id]
+        sight = self.sights[id]
         document = msgspec.structs.replace(sight.document, owner=self._owner, epoch=sight.document.epoch + 1)
         lease = Lease(self._container, self._partition, document, sight.etag)
         try:
@@ -190,8 +205,7 @@ class LeaseTable:
         except LeaseLost:
             return None
         except asyncio.CancelledError:
-            with suppress(LeaseLost, StoreError):
-                await lease.release()
+            await to_the_end(_release([lease]))
             raise
         return lease
 
@@ -206,41 +220,48 @@ class LeaseTable:
         try:
             yield await self._take_all(source, due, held)
         finally:
-            for lease in held.values():
-                with suppress(LeaseLost, StoreError):
-                    await lease.release()
+            await to_the_end(_release(held.values()))
 
     async def _take_all(self, source: Container, due: Callable[[], Awaitable[bool]], held: dict[str, Lease]) -> bool:
         while await due():
             await self.look(source)
-            missing = self._sights.keys() - held.keys()
+            missing = self.sights.keys() - held.keys()
             if not missing:
                 return True
             id = min(missing)
-            if self._free(self._sights[id]) and (lease := await self.take(id)):
+            if self.is_free(id) and (lease := await self.take(id)):
                 held[id] = lease
             else:
                 await asyncio.sleep(self._timing.acquire_s / 4)
         return False
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """See how the leases are now."""
         now = asyncio.get_running_loop().time()
         # Who could not look for that long, cannot tell who was silent meanwhile.
         blind = now - self._looked > self._timing.expiry_s + 2 * self._timing.acquire_s
         sights: dict[str, Sight] = {}
         async for found in documents_of(self._container, self._partition):
-            known = self._sights.get(found.id)
+            known = self.sights.get(found.id)
             unchanged = known is not None and known.etag == found.etag and not blind
             since = known.since if known and unchanged else now
             sights[found.id] = Sight(found.decode(LeaseDocument), found.etag, since)
-        self._sights, self._looked = sights, now
+        self.sights, self._looked = sights, now
 
     async def _make(self, ranges: Sequence[FeedRange]) -> None:
-        """All at once, so that no other worker sees a part of them when a range is split at the same time."""
-        writes = [Create(range_.id, LeaseDocument(range_.id, owner=None)) for range_ in ranges]
-        for start in range(0, len(writes), MAX_WRITES):
+        """All at once, so that no other worker sees a part of them when a range is split at the same time.
+
+        More than a commit holds are made in several; whoever finds that the rest was never made, makes it.
+        """
+        ids = [range_.id for range_ in ranges]
+        missing = [id for id in ids if id not in self.sights]
+        if not missing or not self.sights.keys() <= set(ids):  # a range was split since: all had been made
+            return
+        for start in range(0, len(missing), MAX_WRITES):
+            writes = [Create(id, LeaseDocument(id, owner=None)) for id in missing[start : start + MAX_WRITES]]
             with suppress(Conflict, OutcomeUnknown):  # another worker has made them, or the next look will tell
-                await self._container.commit(self._partition, writes[start : start + MAX_WRITES])
+                await self._container.commit(self._partition, writes)
+        await self.read()
 
     async def _divide(self, sight: Sight, parts: Sequence[FeedRange]) -> None:
         parent = sight.document
@@ -248,13 +269,23 @@ class LeaseTable:
         writes += [Create(part.id, LeaseDocument(part.id, None, parent.epoch, parent.cursor)) for part in parts]
         with suppress(Conflict, OutcomeUnknown):
             await self._container.commit(self._partition, writes)
-        await self._read()
+        await self.read()
+
+    def is_free(self, id: str) -> bool:
+        """Whether a lease has no owner, or one that is gone."""
+        return self._free(self.sights[id])
 
     def _free(self, sight: Sight) -> bool:
         owner = sight.document.owner
         if owner is None or _is_dead(owner):
             return True
         return asyncio.get_running_loop().time() - sight.since >= self._timing.expiry_s
+
+
+async def _release(leases: Iterable[Lease]) -> None:
+    for lease in leases:
+        with suppress(LeaseLost, StoreError):
+            await lease.release()
 
 
 def _is_dead(owner: str) -> bool:

@@ -256,6 +256,11 @@ def _key_of(document: Mapping[str, Any]) -> str:
     return str(document.get("orderId") or document["id"])
 
 
+def _time_of(document: Mapping[str, Any]) -> str:
+    """When a command was executed, or an order last changed."""
+    return str(document.get("at") or document["updatedAt"])
+
+
 CUSTOMER_ORDERS: Projection[Change, CustomerView] = Projection(
     name="customer_orders",
     version=1,
@@ -266,6 +271,7 @@ CUSTOMER_ORDERS: Projection[Change, CustomerView] = Projection(
     route=_customer_routes,
     project=_customer_views,
     key_of=_key_of,
+    time_of=_time_of,
 )
 PRODUCT_SALES: Projection[Change, ProductView] = Projection(
     name="product_sales",
@@ -277,5 +283,6 @@ PRODUCT_SALES: Projection[Change, ProductView] = Projection(
     route=_product_routes,
     project=_product_views,
     key_of=_key_of,
+    time_of=_time_of,
 )
 PROJECTIONS = (CUSTOMER_ORDERS, PRODUCT_SALES)

@@ -35,7 +35,8 @@ class Projection(Generic[C, V]):
     document that was not wanted is written blindly, so its content must depend on the change alone. `change` and
     `view` are the types that documents of source and target decode to. `key_of` names what a source document is
     about, from its bare JSON: documents of one key are projected in order, and a key whose document cannot be
-    projected is parked on its own.
+    projected is parked on its own. `time_of` is when it was committed, from its bare JSON: RFC 3339, by the clock of
+    whoever committed it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Projection(Generic[C, V]):
     route: Callable[[C], Iterable[Route]]
     project: Callable[[C, str, Mapping[str, V]], Iterable[V]]
     key_of: Callable[[Mapping[str, Any]], str]
+    time_of: Callable[[Mapping[str, Any]], str]
 
     generation: int = 1
 

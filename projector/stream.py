@@ -13,6 +13,7 @@ from projector.follower import Follower
 from projector.leases import LEASES, Lease, LeaseLost, LeaseTable, Timing
 from projector.patience import Patience
 from projector.projection import Projection
+from projector.tasks import ended, first_done
 from store import Store, Turns
 
 log = logging.getLogger(__name__)
@@ -68,15 +69,16 @@ class Stream:
                 await first_done(self._followed.values(), pause)
         finally:
             self._forget_problems(self._held_off)
-            await asyncio.gather(*map(ended, self._followed.values()))
+            await ended(*self._followed.values())
 
     async def _take_share(self) -> None:
         now = asyncio.get_running_loop().time()
         held_off = {id for id, (until, _) in self._held_off.items() if until > now}
         self._forget_problems(self._held_off.keys() - held_off)  # whoever has the range next may fare better
         for id in self._table.wanted(self._followed, held_off):
+            free = self._table.is_free(id)
             if lease := await self._patiently(partial(self._table.take, id)):
-                self._around.patience.observer.lease_moved(self._key, "taken")
+                self._around.patience.observer.lease_moved(self._key, id, "taken" if free else "stolen")
                 self._followed[id] = asyncio.create_task(self._follow(lease))
 
     async def _follow(self, lease: Lease) -> None:
@@ -88,6 +90,7 @@ class Stream:
             lease=lease,
             timing=self._around.timing,
             turns=self._around.turns,
+            now=self._around.now,
             patience=self._around.patience,
         )
         await follower.run()
@@ -117,17 +120,3 @@ class Stream:
 
     async def _patiently(self, work: Callable[[], Any]) -> Any:
         return await self._around.patience(self._key, work)
-
-
-async def first_done(tasks: Any, timeout: float) -> None:
-    """Wait until one of the tasks is done, or the time is up."""
-    if tasks:
-        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    else:
-        await asyncio.sleep(timeout)
-
-
-async def ended(task: asyncio.Task[Any]) -> None:
-    """Cancel the task, and wait until it has ended."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

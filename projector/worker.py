@@ -13,7 +13,8 @@ from projector.observe import Observer
 from projector.patience import Patience
 from projector.projection import Projection
 from projector.rebuild import bring_to_serve, catch_up, compare, has_caught_up
-from projector.stream import Stream, Surroundings, ended, first_done
+from projector.stream import Stream, Surroundings
+from projector.tasks import ended, first_done
 from store import Start, Store, changes_up_to_now
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Worker:
                     switch = None
         finally:
             tasks = [task for _, task in streams.values()] + ([switch] if switch else [])
-            await asyncio.gather(*map(ended, tasks))
+            await ended(*tasks)
 
     async def _bring_to_serve(self, projection: AnyProjection, generation: int) -> None:
         """Wait until the generation has caught up, compare it with the write model, and switch to it."""

@@ -80,6 +80,9 @@ class Live:
     them: whoever runs the process supervises them, and a loop that is run again continues where it stood.
     """
 
+    watches = Watch
+    """What it hands out; a live view that has more to do has a kind of its own."""
+
     def __init__(self, store: Serving, containers: Sequence[str]) -> None:
         self._store = store
         self._containers = containers
@@ -105,7 +108,7 @@ class Live:
     def watch(self, container: str, partition: str | None = None, id: str | None = None) -> Iterator[Watch]:
         """Watch a document, a partition, or all of a container while in the context."""
         topic = (container, partition, id)
-        watch = Watch()
+        watch = self.watches()
         self._watches.setdefault(topic, set()).add(watch)
         try:
             yield watch

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from store import Container, ContainerSpec, Store
+from store import Container, ContainerSpec, Store, StoreDelegate
 
 GENERATIONS = ContainerSpec(name="generations", partition_key="container")
 """By plain container name: the pointer, a document that the projector keeps."""
@@ -21,14 +21,14 @@ class Pointer(msgspec.Struct, frozen=True):
     serving: int = 1
 
 
-class Serving:
+class Serving(StoreDelegate):
     """A store whose read containers are, by their plain names, those that serve.
 
     `learn` says what the pointers say; `serve` then turns to another generation, at once and for everyone who asks.
     """
 
     def __init__(self, store: Store, specs: Sequence[ContainerSpec]) -> None:
-        self._store = store
+        super().__init__(store)
         self._specs = {spec.name: spec for spec in specs}
         self._serving: dict[str, tuple[int, Container]] = {}
 
@@ -40,12 +40,12 @@ class Serving:
 
     async def learn(self, name: str) -> int:
         """The generation that is to be read."""
-        found = await self._store.container(GENERATIONS.name).read(name, POINTER)
+        found = await self.inner.container(GENERATIONS.name).read(name, POINTER)
         return found.decode(Pointer).serving if found else 1
 
     async def open(self, name: str, generation: int) -> Container:
         """The container of a generation."""
-        return await self._store.make(self._specs[name].of_generation(generation))
+        return await self.inner.make(self._specs[name].of_generation(generation))
 
     def serve(self, name: str, generation: int, container: Container) -> None:
         """Answer from that generation from now on."""
@@ -57,20 +57,4 @@ class Serving:
 
     def container(self, name: str) -> Container:
         """The container that serves under that name. Raises KeyError if the store was opened without it."""
-        return self._serving[name][1] if name in self._serving else self._store.container(name)
-
-    async def make(self, spec: ContainerSpec) -> Container:
-        """The container of that specification, made if it is missing."""
-        return await self._store.make(spec)
-
-    async def drop(self, name: str) -> None:
-        """Remove a container with all that is in it."""
-        await self._store.drop(name)
-
-    async def ping(self) -> None:
-        """Return if the store can answer now; raise Unavailable if not."""
-        await self._store.ping()
-
-    async def close(self) -> None:
-        """Let go of the store."""
-        await self._store.close()
+        return self._serving[name][1] if name in self._serving else self.inner.container(name)

@@ -1,15 +1,16 @@
 """The schema, put together from its domains."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from schema.errors import CodedErrors
+from schema.operations import OperationsQueries, OperationsSubscriptions
 from schema.orders.commands import OrderMutations
 from schema.orders.queries import OrderQueries
 from schema.orders.subscriptions import OrderSubscriptions
@@ -19,7 +20,7 @@ CACHED_DOCUMENTS = 1000
 
 
 @strawberry.type(description="Everything that can be asked. Answers come from projections only.")
-class Query(OrderQueries): ...
+class Query(OrderQueries, OperationsQueries): ...
 
 
 @strawberry.type(description="The commands. Each answers at once with its own result; the projections follow.")
@@ -27,7 +28,7 @@ class Mutation(OrderMutations): ...
 
 
 @strawberry.type(description="Everything that can be followed.")
-class Subscription(OrderSubscriptions): ...
+class Subscription(OrderSubscriptions, OperationsSubscriptions): ...
 
 
 class CachedParser(ParserCache):
@@ -48,13 +49,14 @@ class Schema(strawberry.Schema):
         """Nothing: `CodedErrors` logs what nobody expected, and what a client did wrong is the client's."""
 
 
-def build_schema() -> Schema:
-    """The reference executor of the API."""
+def build_schema(*around: Callable[[], SchemaExtension]) -> Schema:
+    """The reference executor of the API, with extensions `around` all that it does, made for each operation."""
     return Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         extensions=[
+            *around,
             CodedErrors,
             lambda: CachedParser(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),

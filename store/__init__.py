@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from store.delegates import ContainerDelegate, StoreDelegate
 from store.errors import (
     Conflict,
     CursorInvalid,
@@ -51,6 +52,7 @@ __all__ = [
     "Condition",
     "Conflict",
     "Container",
+    "ContainerDelegate",
     "ContainerSpec",
     "Contains",
     "Create",
@@ -74,6 +76,7 @@ __all__ = [
     "Scope",
     "Start",
     "Store",
+    "StoreDelegate",
     "StoreError",
     "StoreUnusable",
     "Throttled",

@@ -4,7 +4,7 @@ Every engine keeps the promises written here; `tests/store/test_contract*.py` ho
 """
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -355,6 +355,16 @@ class Container(Protocol):
 
 class Store(Protocol):
     """The containers of one database, open."""
+
+    @property
+    def charges(self) -> Mapping[tuple[str, str], int]:
+        """How many requests there were, by container and kind: read, query, batch or feed."""
+        ...
+
+    @property
+    def units(self) -> Mapping[tuple[str, str], float]:
+        """What they cost in request units, by container and kind; empty where nothing is charged."""
+        ...
 
     def container(self, name: str) -> Container:
         """The container of that name. Raises KeyError if the store was opened without it."""

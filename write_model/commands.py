@@ -35,7 +35,8 @@ class Command(Generic[S, E]):
     """A decision to be taken on one aggregate.
 
     `decide(state, **arguments, at=at)` is pure. `id` is the idempotency key within the partition; `given` tells that
-    the caller chose it and may therefore send it again. `at`: RFC 3339, UTC.
+    the caller chose it and may therefore send it again. `at`: RFC 3339, UTC. `traceparent` (W3C Trace Context) is the
+    trace that it belongs to, stored with it and no part of its input.
     """
 
     decide: Callable[..., list[E]]
@@ -47,6 +48,7 @@ class Command(Generic[S, E]):
     given: bool = True
     expected_version: int | None = None
     actor: str | None = None
+    traceparent: str | None = None
 
     @property
     def name(self) -> str:
@@ -72,7 +74,8 @@ class Command(Generic[S, E]):
 class CommandDocument(msgspec.Struct, Generic[E], frozen=True, tag_field="kind", tag="command", rename="camel"):
     """An applied command: idempotency key, audit trail and event history in one; never changed, never coalesced.
 
-    `version` is the aggregate's version after it. A command that found its aim fulfilled has no events.
+    `version` is the aggregate's version after it. A command that found its aim fulfilled has no events. One that is
+    not traced is stored without `traceparent`.
     """
 
     id: str
@@ -83,6 +86,7 @@ class CommandDocument(msgspec.Struct, Generic[E], frozen=True, tag_field="kind",
     events: tuple[E, ...]
     at: str
     actor: str | None = None
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)

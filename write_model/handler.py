@@ -10,6 +10,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Generic
 
+import msgspec
+
 from store import Conflict, Container, Create, Eq, Order, OutcomeUnknown, Query, Range, Replace, Throttled, Turns, Write
 from write_model.cache import AggregateCache
 from write_model.commands import Applied, Command, CommandDocument, E, Model, S
@@ -114,6 +116,7 @@ async def _commit(
         events=tuple(events),
         at=command.at,
         actor=command.actor,
+        traceparent=command.traceparent or msgspec.UNSET,
     )
     writes: list[Write] = [Create(command.document_id, document, aggregates.retention)]
     if events:

@@ -1,6 +1,6 @@
 """The commands on orders: an input becomes a decision, and its outcome a typed result."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,19 +15,27 @@ from schema.orders import command_types as api
 from schema.orders.command_types import OrderCommandResult
 from schema.scalars import UUID, ConsistencyToken
 from write_model import orders
-from write_model.commands import Command
+from write_model.commands import Applied, Command
 from write_model.handler import Aggregates, execute
 from write_model.refusals import CommandIdReused, NotFound, Rejected, VersionConflict
+
+Execute = Callable[
+    [Aggregates[orders.Order, orders.Event], Command[orders.Order, orders.Event]], Awaitable[Applied[orders.Order]]
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Writing:
-    """What commands are carried out with. `now` gives RFC 3339 in UTC, `new_id` a UUID; `actor` is who asks."""
+    """What commands are carried out with. `now` gives RFC 3339 in UTC, `new_id` a UUID; `actor` is who asks.
+
+    `execute` is the write model's, or one that wraps it.
+    """
 
     orders: Aggregates[orders.Order, orders.Event]
     now: Callable[[], str]
     new_id: Callable[[], str]
     actor: str | None = None
+    execute: Execute = execute
 
 
 Asked = Info[Writing, None]
@@ -150,7 +158,7 @@ async def _run(
         actor=info.context.actor,
     )
     try:
-        applied = await execute(info.context.orders, command)
+        applied = await info.context.execute(info.context.orders, command)
     except Rejected as refusal:
         return _rejected(refusal)
     except VersionConflict as conflict:

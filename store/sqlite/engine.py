@@ -9,6 +9,7 @@ import asyncio
 import re
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -78,7 +79,7 @@ async def open_sqlite(
 
 
 class SQLiteStore:
-    """An open store. All its calls belong to the event loop that opened it."""
+    """An open store. All its calls belong to the event loop that opened it. Requests are counted, and cost nothing."""
 
     def __init__(
         self,
@@ -91,6 +92,8 @@ class SQLiteStore:
         clock: Callable[[], float],
     ) -> None:
         self._path = path
+        self.charges: Counter[tuple[str, str]] = Counter()
+        self.units: dict[tuple[str, str], float] = {}
         self._db = reader
         self._writer = Writer(writer, ranges, clock, self._committed, inline=writer is reader)
         self._data_version: int = reader.execute("PRAGMA data_version").fetchone()[0]
@@ -193,11 +196,13 @@ class SQLiteContainer:
 
     async def read(self, partition: str, id: str) -> Document | None:
         """The document as it is now, or None."""
+        self._count("read")
         rows = _execute(self._db, self._select, {"partition": partition, "id": id, "now": self._clock()})
         return _document(*rows[0]) if rows else None
 
     async def query(self, query: Query) -> Page:
         """The page that `query` asks for."""
+        self._count("query")
         statement, values = sql.compile_query(self.spec, query, self._clock())
         rows = _execute(self._db, statement, values)
         return Page([_document(*row) for row in rows[: query.limit]], more=len(rows) > query.limit)
@@ -210,6 +215,7 @@ class SQLiteContainer:
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
         """Apply all `writes` or none; see the port. Returns after the transaction is durable."""
         check_writes(partition, writes)
+        self._count("batch")
         encoded = [Encoded.of(write, msgspec.json.encode) for write in writes]
         if sum(len(write.body or b"") for write in encoded) > MAX_COMMIT_BYTES:
             raise TooLarge(f"a commit holds at most {MAX_COMMIT_BYTES} bytes of JSON")
@@ -226,6 +232,7 @@ class SQLiteContainer:
 
     async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
         """What changed in `scope` behind `after`; see the port."""
+        self._count("feed")
         if after is Start.NOW:
             return Changes(self._cursor(self._last()))
         lsn = 0 if isinstance(after, Start) else self._lsn(after)
@@ -253,6 +260,9 @@ class SQLiteContainer:
         self._store.look_abroad()
         with self._store.looking_abroad():
             return await self.signal.wait(seen, timeout)
+
+    def _count(self, kind: str) -> None:
+        self._store.charges[self.spec.name, kind] += 1
 
     def _last(self) -> int:
         ((lsn,),) = _execute(self._db, "SELECT lsn FROM containers WHERE name = :name", {"name": self.spec.name})

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from gateway.app import create_app
 from gateway.serve import listen
 from gateway.settings import Settings
+from gateway.telemetry import Telemetry
 from gateway.wiring import Gateway
 from tests.projector.world import PATIENCE_S, until
 
@@ -66,10 +67,12 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def open_edge(store: Path | None = None, **settings: Any) -> AsyncIterator[Edge]:
+async def open_edge(
+    store: Path | None = None, telemetry: Telemetry | None = None, **settings: Any
+) -> AsyncIterator[Edge]:
     """The application served on a free port, ended with the context."""
     url = f"sqlite:///{store or ':memory:'}"
-    app = create_app(Settings(store_url=url, **settings))
+    app = create_app(Settings(store_url=url, **settings), telemetry)
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(app, ws="websockets-sansio", lifespan="on", log_config=None, timeout_graceful_shutdown=1)
     server = Server(config)

@@ -12,9 +12,8 @@ from rich.console import Console
 
 from gateway.bars import bars
 from gateway.transfer import Imported, Trailer, export_container, import_container
-from store import Changes, Container, Scope, Start
+from store import Changes, Container, ContainerDelegate, Scope, Start
 from tests.engines import opened
-from tests.projector.delegates import Through
 from tests.projector.world import Bodies, World, bodies, item, open_world, order_id
 from write_model import orders
 
@@ -110,7 +109,7 @@ def forged(file: Path, *given: Json | bytes, header: Json = HEADER, **last: Any)
     return file
 
 
-class Beside(Through):
+class Beside(ContainerDelegate):
     """The container behind it, where something happens beside the reading of each page of the feed."""
 
     def __init__(self, behind: Container, happens: Callable[[int, Changes], Any]) -> None:

@@ -34,6 +34,11 @@ FROM_ENVIRONMENT = [
     ("PROJECTOR", "false", False),
     ("PLAYGROUND", "0", False),
     ("LOG_LEVEL", "debug", "debug"),
+    ("LOG_FORMAT", "json", "json"),
+    ("METRICS", "false", False),
+    ("METRICS_PORT", "9100", 9100),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318", "http://localhost:4318"),
+    ("OTEL_SERVICE_NAME", "shop", "shop"),
     ("FEED_RANGES", "100", 100),
     ("AGGREGATE_CACHE", "1", 1),
     ("COMMAND_RETENTION_DAYS", "30", 30),
@@ -41,6 +46,8 @@ FROM_ENVIRONMENT = [
     ("LEASE_RENEW_S", "7", 7.0),
     ("LEASE_EXPIRY_S", "30", 30.0),
     ("CHECKPOINT_S", "0.5", 0.5),
+    ("FRESHNESS_S", "0.5", 0.5),
+    ("READY_LAG_S", "0", 0.0),
 ]
 
 
@@ -69,6 +76,9 @@ BAD = [
     ("PORT", ""),
     ("PROJECTOR", "perhaps"),
     ("LOG_LEVEL", "loud"),
+    ("LOG_FORMAT", "xml"),
+    ("METRICS_PORT", "65536"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
     ("COSMOS_AUTOSCALE_MAX", "999"),
     ("FEED_RANGES", "0"),
     ("FEED_RANGES", "101"),
@@ -79,6 +89,8 @@ BAD = [
     ("COMMAND_RETENTION_DAYS", ""),
     ("LEASE_RENEW_S", "0"),
     ("LEASE_EXPIRY_S", "nan"),
+    ("FRESHNESS_S", "0"),
+    ("READY_LAG_S", "-1"),
 ]
 
 
@@ -92,6 +104,12 @@ def test_a_setting_that_cannot_be_is_named_with_its_value(
     (line,) = str(refused.value).splitlines()
     assert line.startswith(f"{name}: ")
     assert line.endswith(f"not {text!r}")
+
+
+def test_traces_need_what_the_extra_installs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.settings.find_spec", lambda name: None)
+    with pytest.raises(BadSettings, match="OTEL_EXPORTER_OTLP_ENDPOINT: needs the extra `otel` to be installed"):
+        read_settings(otel_exporter_otlp_endpoint="http://localhost:4318")
 
 
 def test_each_setting_that_cannot_be_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

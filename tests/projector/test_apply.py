@@ -16,6 +16,7 @@ from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS, CustomerOrderSummar
 from store import (
     Conflict,
     Container,
+    ContainerDelegate,
     CursorInvalid,
     Delete,
     Document,
@@ -26,14 +27,13 @@ from store import (
     Upsert,
     Write,
 )
-from tests.projector.delegates import Through
 from tests.projector.world import Views, World, item, order_id, project
 from write_model import orders
 
 CUSTOMERS = ("ada", "bob", "cy", "dee")
 
 
-class Observed(Through):
+class Observed(ContainerDelegate):
     """A container that notes how large each commit is, and may spoil it by raising."""
 
     def __init__(self, inner: Container) -> None:

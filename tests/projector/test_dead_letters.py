@@ -11,8 +11,7 @@ from projector.apply import Failure, key_of
 from projector.dead_letters import DEAD_LETTERS, DeadLetter, DeadLetters
 from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
-from store import Container, Delete, Document, OutcomeUnknown, Unavailable, Upsert, Write
-from tests.projector.delegates import Through
+from store import Container, ContainerDelegate, Delete, Document, OutcomeUnknown, Unavailable, Upsert, Write
 from tests.projector.test_leases import Troubled
 from tests.projector.workers import about, poisoned
 from tests.projector.world import World, item, order_id
@@ -70,6 +69,7 @@ async def test_a_letter_says_what_failed_and_why_and_what_waits(world: World, le
     await letters.park(BOB, documents, Failure(documents[0], ERROR), attempts=4)
     assert await only(letters) == DeadLetter(
         id=BOB,
+        projection=CUSTOMER_ORDERS.key,
         source="bob",
         documents=ids(documents),
         document=documents[0].decode(Any),
@@ -174,7 +174,7 @@ async def test_two_who_park_and_queue_at_once_have_one_letter(shared_world: Worl
     assert letter.documents[:2] == ids(documents[:2])
 
 
-class Meanwhile(Through):
+class Meanwhile(ContainerDelegate):
     """Something else happens right before a letter is removed for the first time."""
 
     def __init__(self, inner: Container, happening: Any) -> None:
@@ -301,7 +301,9 @@ async def test_what_is_given_up_is_kept_with_the_reason(world: World, letters: D
     letter = await only(letters)
     assert await letters.discard(BOB, "a test order")
     assert (await letters.get(BOB), letters.parked) == (None, set())
-    assert await discarded(world) == [msgspec.structs.replace(letter, reason="a test order")]
+    assert await discarded(world) == [
+        msgspec.structs.replace(letter, projection=f"{letter.projection} discarded", reason="a test order")
+    ]
 
 
 async def test_what_is_not_parked_cannot_be_given_up(world: World, letters: DeadLetters) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from projector import compare, rebuild
 from projector.generations import Generations, Refused, State
 from projector.leases import LEASES, LeaseTable
 from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES, PROJECTIONS, Change
-from projector.overview import overview
+from projector.overview import Overview, Row
 from projector.projection import View
 from projector.rebuild import bring_to_serve, catch_up, leases_of, wait_until_served
 from read_model import live as live_view_module
@@ -32,7 +32,7 @@ from read_model.orders import (
 from read_model.serving import Serving
 from store import Document, Query, Start, Store, Upsert
 from tests.projector.workers import EAGER, AnyProjection, working
-from tests.projector.world import PATIENCE_S, Decide, World, bodies, order_id, running, until
+from tests.projector.world import PATIENCE_S, Decide, World, bodies, moment, order_id, running, until
 from write_model import orders
 
 SECOND = CUSTOMER_VIEWS.of_generation(2).name
@@ -495,7 +495,7 @@ async def test_a_sample_is_compared_whole(projected: World, sample: int) -> None
 
 async def test_the_overview_tells_of_each_generation(shared_world: World) -> None:
     await shop(shared_world, "ada")
-    before = {(row.name, row.generation): row for row in await overview(shared_world.store, PROJECTIONS)}
+    before = {(row.name, row.generation): row for row in await look(shared_world, PROJECTIONS)}
     assert set(before) == {("customer_orders", 1), ("product_sales", 1)}
     backlog = sum([
         await shared_world.aggregates.container.backlog(range_, Start.BEGINNING)
@@ -505,7 +505,7 @@ async def test_the_overview_tells_of_each_generation(shared_world: World) -> Non
     async with working(shared_world.store):
         await rebuilt(shared_world)
         await until(lambda: caught_up(shared_world))
-        rows = {(row.name, row.generation): row.state for row in await overview(shared_world.store, PROJECTIONS)}
+        rows = {(row.name, row.generation): row.state for row in await look(shared_world, PROJECTIONS)}
     assert rows == {
         ("customer_orders", 1): "previous",
         ("customer_orders", 2): "serving",
@@ -513,12 +513,16 @@ async def test_the_overview_tells_of_each_generation(shared_world: World) -> Non
     }
     await generations(shared_world).rebuild()
     await generations(shared_world).hold(3)
-    states = [row.state for row in await overview(shared_world.store, [CUSTOMER_ORDERS])]
+    states = [row.state for row in await look(shared_world, [CUSTOMER_ORDERS])]
     assert states == ["previous", "held", "about to serve"]
     await generations(shared_world).give_up("it is wrong")
-    states = [row.state for row in await overview(shared_world.store, [CUSTOMER_ORDERS])]
+    states = [row.state for row in await look(shared_world, [CUSTOMER_ORDERS])]
     assert states == ["previous", "serving", "failed: it is wrong"]
 
 
+async def look(world: World, projections: Sequence[AnyProjection]) -> list[Row]:
+    return await Overview(world.store, projections, EAGER, lambda: moment(0)).rows()
+
+
 async def caught_up(world: World) -> bool:
-    return all(row.behind == 0 and row.applied > 0 for row in await overview(world.store, PROJECTIONS))
+    return all(row.behind == 0 and row.applied > 0 for row in await look(world, PROJECTIONS))

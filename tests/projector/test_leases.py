@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 import pytest
 
 from projector.leases import LEASES, Lease, LeaseDocument, LeaseLost, LeaseTable, Timing, worker_name
-from store import Container, FeedRange, OutcomeUnknown, Query, Start, Throttled, Unavailable, Upsert, Write
-from tests.projector.delegates import Through
+from store import (
+    Container,
+    ContainerDelegate,
+    FeedRange,
+    OutcomeUnknown,
+    Query,
+    Start,
+    Throttled,
+    Unavailable,
+    Upsert,
+    Write,
+)
 from tests.projector.world import World, until
 
 KEY = "projection.1"
@@ -20,7 +30,7 @@ PATIENT = Timing(acquire_s=0.001, renew_s=60, expiry_s=3600)
 HASTY = Timing(acquire_s=0.001, renew_s=60, expiry_s=0.1)
 
 
-class Troubled(Through):
+class Troubled(ContainerDelegate):
     """Commits that fail in turn: before, or after, they were applied."""
 
     def __init__(self, inner: Container) -> None:
@@ -123,6 +133,16 @@ async def test_several_that_begin_at_once_make_each_lease_once_and_take_it_once(
     assert {id: lease.owner for id, lease in found.items()} == {
         id: looker.owner for looker in lookers for id in looker.held
     }
+
+
+async def test_of_leases_that_were_made_in_part_the_rest_is_made(
+    leases: Container, source: Container, ranges: list[str]
+) -> None:
+    first, *others = ranges
+    await owned_by(leases, "elsewhere/1/x", first)
+    assert others
+    assert sorted(await Looker(leases, source).take_share())
+    assert sorted(await stored(leases)) == ranges
 
 
 async def test_those_who_look_in_turn_come_to_equal_shares_and_stay(
@@ -324,7 +344,7 @@ async def test_leases_that_were_taken_are_free_again_when_the_taking_is_cancelle
 
 
 async def test_more_leases_than_a_commit_holds_are_made(world: World) -> None:
-    class Wide(Through):
+    class Wide(ContainerDelegate):
         """A container of very many ranges."""
 
         async def feed_ranges(self) -> list[FeedRange]:
@@ -372,7 +392,7 @@ async def test_an_advance_to_where_it_stands_is_nothing_to_save(lease: Lease) ->
 async def test_what_was_reached_during_a_renewal_is_left_to_the_next(
     leases: Container, source: Container, ranges: list[str]
 ) -> None:
-    class Busy(Through):
+    class Busy(ContainerDelegate):
         lease: Lease | None = None
 
         async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:

@@ -14,9 +14,9 @@ from projector.leases import LEASES
 from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES, PROJECTIONS, Change
 from projector.projection import Route, View
 from read_model.orders import CUSTOMER_VIEWS
-from store import Container, Delete, Document, Page, Query, Unavailable, Upsert
+from store import Container, ContainerDelegate, Delete, Document, Page, Query, Unavailable, Upsert
 from tests.engines import Engine, on_engines
-from tests.projector.delegates import Through, With
+from tests.projector.delegates import With
 from tests.projector.expected import views_of, without_sentences
 from tests.projector.scripts import CUSTOMERS, Step, play, scripts
 from tests.projector.workers import (
@@ -193,7 +193,7 @@ async def test_poison_that_a_later_try_can_project_is_not_parked(shared_world: W
     assert await _is_empty(shared_world)
 
 
-class Closed(Through):
+class Closed(ContainerDelegate):
     """Leases that cannot be looked at until they are opened; `refused` are the projections that tried."""
 
     def __init__(self, inner: Container) -> None:

@@ -19,6 +19,7 @@ from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
 from store import (
     Changes,
     Conflict,
+    ContainerDelegate,
     CursorInvalid,
     OutcomeUnknown,
     Replace,
@@ -28,7 +29,7 @@ from store import (
     Unavailable,
     Write,
 )
-from tests.projector.delegates import Through, With
+from tests.projector.delegates import With
 from tests.projector.test_leases import process_that_ended
 from tests.projector.workers import (
     EAGER,
@@ -404,7 +405,7 @@ async def _has(world: World, partition: str, id: str) -> bool:
     return await world.store.container(CUSTOMER_VIEWS.name).read(partition, id) is not None
 
 
-class Invalid(Through):
+class Invalid(ContainerDelegate):
     """One range whose cursors are not accepted, while it is `broken`."""
 
     broken: Scope | None = None
@@ -475,7 +476,7 @@ async def test_what_happens_is_told(shared_world: World) -> None:
 
 
 async def test_a_crash_between_effects_and_checkpoint_counts_once(shared_world: World) -> None:
-    class Ending(Through):
+    class Ending(ContainerDelegate):
         """Its process ends as soon as read documents were stored: nothing is heard of it any more."""
 
         async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:

@@ -8,12 +8,11 @@ from typing import Any
 
 from projector.dead_letters import DEAD_LETTERS, DeadLetter, DeadLetters
 from projector.leases import LEASES, LeaseDocument, Timing
-from projector.observe import Observer
+from projector.observe import LeaseMove, Observer
 from projector.orders import PROJECTIONS, Change
 from projector.projection import Projection, View
 from projector.worker import Worker
-from store import Changes, Container, Document, FeedRange, Scope, Start, Store, Write
-from tests.projector.delegates import Through
+from store import Changes, Container, ContainerDelegate, Document, FeedRange, Scope, Start, Store, Write
 from tests.projector.expected import views_of, without_sentences
 from tests.projector.world import World, documents, moment, running
 
@@ -28,8 +27,9 @@ class Noted(Observer):
 
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
+        self.lags: list[tuple[str, float]] = []
 
-    def applied(self, projection: str, changes: int, seconds: float) -> None:
+    def applied(self, projection: str, page: Sequence[Document], seconds: float) -> None:
         self.told.append(("applied", projection))
 
     def retried(self, projection: str, reason: str) -> None:
@@ -38,11 +38,14 @@ class Noted(Observer):
     def parked(self, projection: str) -> None:
         self.told.append(("parked", projection))
 
-    def lease_moved(self, projection: str, how: str) -> None:
+    def lag(self, projection: str, range: str, seconds: float) -> None:
+        self.lags.append((projection, seconds))
+
+    def lease_moved(self, projection: str, range: str, how: LeaseMove) -> None:
         self.told.append(("lease", projection, how))
 
 
-class Read(Through):
+class Read(ContainerDelegate):
     """Notes from where the feed was read, what it gave, and how many followers wait for more."""
 
     def __init__(self, inner: Container) -> None:
@@ -65,7 +68,7 @@ class Read(Through):
         return page
 
 
-class Held(Through):
+class Held(ContainerDelegate):
     """Holds commits until they are let go."""
 
     def __init__(self, inner: Container) -> None:
@@ -79,7 +82,7 @@ class Held(Through):
         return await super().commit(partition, writes)
 
 
-class Failing(Through):
+class Failing(ContainerDelegate):
     """Every call raises `error` while there is one."""
 
     error: Exception | None = None

@@ -11,9 +11,9 @@ from projector.orders import PROJECTIONS
 from projector.worker import Worker
 from read_model.live import Live, Watch, versions
 from read_model.orders import CUSTOMER_VIEWS, OrderView
-from store import Changes, Container, Document, Scope, Start, Store, Unavailable
+from store import Changes, Container, ContainerDelegate, Document, Scope, Start, Store, Unavailable
 from tests.engines import Engine, on_engines
-from tests.projector.delegates import Through, With
+from tests.projector.delegates import With
 from tests.projector.world import PATIENCE_S, World, open_world, order_id, running, until
 from tests.read_model.shelf import Stream, an_order, handed_out, live_view, living, put
 from write_model import orders
@@ -38,7 +38,7 @@ async def taken(watch: Watch) -> list[Document]:
         return await watch.next()
 
 
-class EachPageTwice(Through):
+class EachPageTwice(ContainerDelegate):
     """A feed that gives each page twice, and every document of it too, as at-least-once delivery may."""
 
     def __init__(self, inner: Container) -> None:
@@ -54,7 +54,7 @@ class EachPageTwice(Through):
         return Changes(page.cursor, twice)
 
 
-class Meanwhile(Through):
+class Meanwhile(ContainerDelegate):
     """A container where things happen just before and just after a document is read."""
 
     def __init__(self, inner: Container, before: Callable[[], Awaitable[None]], after: Callable[[], Awaitable[None]]):
@@ -175,7 +175,7 @@ async def test_a_loop_that_is_run_again_continues_where_it_stood(world: World) -
 
 
 async def test_a_loop_that_failed_while_the_store_was_away_loses_nothing(world: World) -> None:
-    class Away(Through):
+    class Away(ContainerDelegate):
         away = True
 
         async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:

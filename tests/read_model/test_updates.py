@@ -25,8 +25,8 @@ from read_model.orders import (
     summary_id,
     summary_updates,
 )
-from store import Page, Query, Store
-from tests.projector.delegates import Through, With
+from store import ContainerDelegate, Page, Query, Store
+from tests.projector.delegates import With
 from tests.projector.world import Decide, World, item, order_id, running, until
 from tests.read_model.shelf import Stream, an_event, an_order, handed_out, living, put
 from tests.read_model.test_live import EachPageTwice
@@ -161,7 +161,7 @@ async def test_every_frame_has_a_cursor_and_later_ones_another(world: World) -> 
 @pytest.mark.parametrize("before", [0, 1, 2])
 @pytest.mark.parametrize("after", [0, 1, 2])
 async def test_nothing_falls_between_the_snapshot_and_the_changes(world: World, before: int, after: int) -> None:
-    class Meanwhile(Through):
+    class Meanwhile(ContainerDelegate):
         version = 0
 
         async def write(self, times: int) -> None:

@@ -16,13 +16,27 @@ from store import (
     Partition,
     Query,
     Replace,
+    Start,
     Store,
     TooLarge,
     Upsert,
     Write,
 )
 from tests.engines import Engine
-from tests.store.notes import HOSTILE, HOSTILE_BODIES, MEGABYTE, content, create, follow, follow_all, ids, keep, note
+from tests.store.notes import (
+    CONTAINERS,
+    HOSTILE,
+    HOSTILE_BODIES,
+    MEGABYTE,
+    TAGS,
+    content,
+    create,
+    follow,
+    follow_all,
+    ids,
+    keep,
+    note,
+)
 
 
 class Note(msgspec.Struct):
@@ -411,3 +425,19 @@ async def test_a_cancelled_commit_is_applied_whole_or_not_at_all(notes: Containe
     await asyncio.gather(task, return_exceptions=True)
     await keep(notes, "ada", "n3")
     assert await ids(notes, Query("ada")) in (["n3"], ["n1", "n2", "n3"])
+
+
+# ---------------------------------------------------------------------------------------------- counted
+
+
+async def test_requests_are_counted_by_container_and_kind(engine: Engine) -> None:
+    store = await engine.open(CONTAINERS)
+    before = dict(store.charges)
+    tags = store.container(TAGS.name)
+    await tags.commit("tea", [Create("t1", {"id": "t1", "topic": "tea"})])
+    await tags.read("tea", "t1")
+    await tags.query(Query("tea"))
+    await tags.changes(Partition("tea"), Start.BEGINNING)
+    for kind in ("batch", "read", "query", "feed"):
+        assert store.charges["tags", kind] > before.get(("tags", kind), 0), kind
+    assert store.units.keys() <= store.charges.keys()

@@ -42,8 +42,9 @@ _numbers = itertools.count()
 def command(
     decide: Callable[..., list[Event]], id: str | None = None, /, **arguments: Any
 ) -> Command[orders.Order, Event]:
-    """A command on Ada's order. `order`, `given`, `actor` and `expected_version` are the command's own."""
-    own = {name: arguments.pop(name) for name in ("given", "actor", "expected_version") if name in arguments}
+    """A command on Ada's order. `order`, `given`, `actor`, `expected_version` and `traceparent` are its own."""
+    names = ("given", "actor", "expected_version", "traceparent")
+    own = {name: arguments.pop(name) for name in names if name in arguments}
     return Command(
         decide=decide,
         aggregate_id=arguments.pop("order", ID),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from store import Container
+from tests.store.notes import content
 from tests.write_model.desk import (
     ID,
     add_pen,
@@ -26,6 +27,8 @@ from write_model.handler import execute
 from write_model.orders import Event, Order, OrderStatus, PaymentMethod
 from write_model.orders.events import OrderSubmitted
 from write_model.refusals import CommandIdReused, NotFound, Rejected, VersionConflict
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 Decide = Callable[..., list[Event]]
 
@@ -48,6 +51,17 @@ async def test_a_command_document_tells_what_happened_and_who_did_it(container: 
     assert (document.id, document.name, document.fingerprint) == ("cmd:c-1", "submit", given.fingerprint)
     assert (document.order_id, document.version, document.at, document.actor) == (ID, 2, LATER, "ada")
     assert document.events == (OrderSubmitted(at=LATER, currency="EUR", items=CREATED.items),)
+
+
+async def test_a_command_document_keeps_the_trace_of_a_command_that_has_one(container: Container) -> None:
+    aggregates = await begun(container)
+    given = command(orders.submit, "c-1", traceparent=TRACEPARENT)
+    assert given.fingerprint == replace(given, traceparent=None).fingerprint
+    await execute(aggregates, given)
+    untraced, traced = [
+        content(await container.read("ada", document.id)) for document in await stored_commands(container)
+    ]
+    assert (traced["traceparent"], "traceparent" in untraced) == (TRACEPARENT, False)
 
 
 async def test_orders_of_other_customers_are_other_orders(container: Container) -> None:

@@ -1,0 +1,117 @@
+"""What this process tells of itself: metrics always, spans where they are wanted; wrapped around what it watches."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+from gateway.logs import bound
+from gateway.metrics import Metrics
+from gateway.observed import ObservedContainer, ObservedStore
+from gateway.settings import Settings
+from gateway.tracing import Tracing, open_tracing
+from projector.observe import LeaseMove, Observer
+from store import Document, OutcomeUnknown, Store, StoreError, Throttled
+from write_model.commands import Applied, Command, E, S
+from write_model.handler import Aggregates, execute
+from write_model.refusals import CommandIdReused, Contended, NotFound, Rejected, VersionConflict
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Metrics and spans of one gateway or projector."""
+
+    metrics: Metrics = field(default_factory=Metrics)
+    tracing: Tracing = field(default_factory=Tracing)
+
+    def store(self, store: Store) -> Store:
+        """The store as requests should see it."""
+        return ObservedStore(store, self.tracing) if self.tracing.on else store
+
+    async def execute(self, aggregates: Aggregates[S, E], command: Command[S, E]) -> Applied[S]:
+        """As the write model's `execute`: counted, timed and traced, and the trace stored with the command."""
+        container = ObservedContainer(aggregates.container, self.tracing)
+        outcome, started = "CANCELLED", perf_counter()
+        with (
+            bound(command_id=command.id, order_id=command.aggregate_id),
+            self.tracing.span("command", command=command.name) as tell,
+        ):
+            try:
+                applied = await execute(
+                    replace(aggregates, container=container), replace(command, traceparent=self.tracing.traceparent)
+                )
+                outcome = "REPLAYED" if applied.replayed else "SUCCESS"
+                return applied
+            except Exception as error:
+                outcome = outcome_of(error)
+                raise
+            finally:
+                self.metrics.commands.labels(command.name, outcome).inc()
+                self.metrics.command_seconds.labels(command.name).observe(perf_counter() - started)
+                self.metrics.command_retries.labels(command.name).inc(max(0, container.commits - 1))
+                tell({"outcome": outcome, "attempts": container.commits})
+
+    @property
+    def observer(self) -> Observer:
+        """What a projector of this process tells of itself to."""
+        return _ProjectorTold(self)
+
+    async def close(self) -> None:
+        """Send what is left."""
+        await asyncio.to_thread(self.tracing.close)
+
+
+def open_telemetry(settings: Settings) -> Telemetry:
+    """Telemetry as it is configured."""
+    return Telemetry(tracing=open_tracing(settings))
+
+
+def outcome_of(error: Exception) -> str:
+    """The code of a command that was not applied, or whose outcome nobody knows."""
+    match error:
+        case Rejected(code=code):
+            return code
+        case NotFound():
+            return "ORDER_NOT_FOUND"
+        case VersionConflict():
+            return "VERSION_CONFLICT"
+        case CommandIdReused():
+            return "COMMAND_ID_REUSED"
+        case Contended() | Throttled():
+            return "BUSY"
+        case OutcomeUnknown():
+            return "UNKNOWN"
+        case StoreError():
+            return "UNAVAILABLE"
+        case _:
+            return "INTERNAL"
+
+
+class _ProjectorTold(Observer):
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._metrics = telemetry.metrics
+        self._tracing = telemetry.tracing
+
+    def applied(self, projection: str, page: Sequence[Document], seconds: float) -> None:
+        metrics = self._metrics
+        metrics.applied.labels(projection).inc(len(page))
+        metrics.batch_changes.labels(projection).observe(len(page))
+        metrics.batch_seconds.labels(projection).observe(seconds)
+        self._tracing.projected(projection, page, seconds)
+
+    def lag(self, projection: str, range: str, seconds: float) -> None:
+        self._metrics.lag.labels(projection, range).set(seconds)
+        self._metrics.checked.labels(projection, range).set_to_current_time()
+
+    def retried(self, projection: str, reason: str) -> None:
+        self._metrics.projection_retries.labels(projection, reason).inc()
+
+    def parked(self, projection: str) -> None:
+        self._metrics.dead_letters.labels(projection).inc()
+
+    def lease_moved(self, projection: str, range: str, how: LeaseMove) -> None:
+        """Of a range that is followed elsewhere, this process knows no lag."""
+        self._metrics.lease_moves.labels(projection, how).inc()
+        if how in ("released", "lost"):
+            for gauge in (self._metrics.lag, self._metrics.checked):
+                gauge.remove(projection, range)

@@ -1,0 +1,52 @@
+"""Tasks that must not be left alone: whoever begins them sees them end, also when told to end itself."""
+
+import asyncio
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+Task = asyncio.Task[Any]
+
+
+async def ended(*tasks: Task) -> None:
+    """Cancel the tasks, once each so that they can do what they do in the end, and return when all have ended."""
+    for task in tasks:
+        task.cancel()
+    await _all_done(tasks)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do something that must not be left half done. Raises what it failed with."""
+    task = asyncio.ensure_future(work)
+    await _all_done([task])
+    task.result()
+
+
+async def _all_done(tasks: Collection[Task]) -> None:
+    """Who waits here and is cancelled goes on waiting, and ends after them."""
+    told_to_end: asyncio.CancelledError | None = None
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            told_to_end = error
+    if told_to_end:
+        raise told_to_end
+
+
+async def first_done(tasks: Collection[Task], timeout: float) -> None:
+    """Wait until one of the tasks is done, or the time in seconds is up."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    else:
+        await asyncio.sleep(timeout)
+
+
+async def first_of(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends or fails, then end the others; raises what it failed with."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await ended(*tasks)

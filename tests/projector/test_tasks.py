@@ -1,0 +1,77 @@
+"""Tasks are seen to end, whatever happens to whoever waits for them."""
+
+import asyncio
+
+import pytest
+
+from projector.tasks import ended, first_of, to_the_end
+from tests.projector.world import until
+
+
+class Tidy:
+    """Work that takes its time to tidy up."""
+
+    def __init__(self) -> None:
+        self.tidying, self.go, self.tidied = asyncio.Event(), asyncio.Event(), False
+
+    async def run(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.tidy()
+
+    async def tidy(self) -> None:
+        self.tidying.set()
+        await self.go.wait()
+        self.tidied = True
+
+
+async def test_who_is_cancelled_while_it_ends_a_task_lets_it_tidy_up_and_then_ends() -> None:
+    tidy = Tidy()
+    task = asyncio.create_task(tidy.run())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(ended(task))
+    await tidy.tidying.wait()
+    for _ in range(2):
+        waiting.cancel()
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    tidy.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (tidy.tidied, task.cancelled()) == (True, True)
+
+
+async def test_ending_what_has_ended_or_failed_is_no_error() -> None:
+    async def fail() -> None:
+        raise ValueError
+
+    tasks = [asyncio.create_task(fail()), asyncio.create_task(asyncio.sleep(0))]
+    await until(lambda: all(task.done() for task in tasks))
+    await ended(*tasks)
+    await ended()
+    assert isinstance(tasks[0].exception(), ValueError)
+
+
+async def test_what_must_not_be_left_half_done_is_done_though_cancelled() -> None:
+    tidy = Tidy()
+    doing = asyncio.create_task(to_the_end(tidy.tidy()))
+    await tidy.tidying.wait()
+    doing.cancel()
+    await asyncio.sleep(0)
+    tidy.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
+    assert tidy.tidied
+
+
+async def test_the_first_that_fails_ends_the_others() -> None:
+    tidy = Tidy()
+    tidy.go.set()
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await first_of(tidy.run(), fail())
+    assert tidy.tidied
