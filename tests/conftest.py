@@ -1,6 +1,7 @@
 """Engines, gateways on them, and worlds in them."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -48,3 +49,21 @@ async def shared_world(shared_engine: Engine) -> World:
 async def other_world(shared_engine: Engine) -> World:
     """The shared world as another process has it open."""
     return await open_world(shared_engine)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """What the command line does to logging ends with the test in whose process it ran."""
+    loggers = [
+        logging.root,
+        *(one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)),
+    ]
+    before = [(one, one.level, one.handlers[:], one.propagate, one.disabled) for one in loggers]
+    yield
+    known = {one for one, *_ in before}
+    for one in logging.root.manager.loggerDict.values():
+        if isinstance(one, logging.Logger) and one not in known:
+            one.setLevel(logging.NOTSET)
+    for one, level, handlers, propagate, disabled in before:
+        one.setLevel(level)
+        one.handlers[:], one.propagate, one.disabled = handlers, propagate, disabled

@@ -23,6 +23,7 @@ from read_model.serving import GENERATIONS
 from store import Eq, Query, Start
 from store.cosmos import CosmosStore
 from tests.emulator import Emulator, emulator
+from tests.projector.world import until
 from tests.schema.api import UUIDS, Api, Json, line, new_order
 from write_model import orders
 
@@ -39,7 +40,7 @@ async def server() -> AsyncIterator[Emulator]:
 
 @pytest.fixture
 async def settings(server: Emulator) -> Settings:
-    settings = Settings(store_url=server.url, cosmos_key=SecretStr(server.key), projector=False)
+    settings = Settings(store_url=server.url, cosmos_key=SecretStr(server.key), projector=False, freshness_s=3600)
     await provision(settings, dry_run=False)
     return settings
 
@@ -48,6 +49,7 @@ async def settings(server: Emulator) -> Settings:
 async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """A gateway whose read model moves when the test says so."""
     async with running_gateway(settings) as gateway:
+        await until(lambda: gateway.freshness.lags)  # it has looked, and will not while requests are counted
         yield gateway
 
 
@@ -258,6 +260,7 @@ async def bench(gateway: Gateway, settings: Settings) -> AsyncIterator[Bench]:
         await api.submitted(number=number)
     await api.project()
     async with running_gateway(settings) as another:
+        await until(lambda: another.freshness.lags)
         yield Bench(api, Api(another), id)
 
 

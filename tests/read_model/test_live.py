@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from hypothesis import strategies as st
 
+from gateway.wiring import now
 from projector.leases import Timing
 from projector.orders import PROJECTIONS
 from projector.worker import Worker
@@ -276,7 +277,7 @@ async def test_versions_rise_and_end_at_the_latest_while_commands_race_and_the_f
     shared_world: World,
 ) -> None:
     store = With(shared_world.store, EachPageTwice(container(shared_world.store)))
-    worker = Worker(shared_world.store, PROJECTIONS, Timing(acquire_s=0.01), now=str)
+    worker = Worker(shared_world.store, PROJECTIONS, Timing(acquire_s=0.01), now=now)
     await shared_world.give(orders.create, A)
 
     async def customer(number: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.wiring import now
 from projector.leases import Timing
 from projector.orders import PROJECTIONS
 from projector.worker import Worker
@@ -186,7 +187,7 @@ async def test_nothing_falls_between_the_snapshot_and_the_changes(world: World, 
 
 async def test_each_orders_versions_rise_and_end_at_the_latest_while_commands_race(shared_world: World) -> None:
     store = With(shared_world.store, EachPageTwice(shared_world.store.container(CUSTOMER_VIEWS.name)))
-    worker = Worker(shared_world.store, PROJECTIONS, Timing(acquire_s=0.01), now=str)
+    worker = Worker(shared_world.store, PROJECTIONS, Timing(acquire_s=0.01), now=now)
     ids = [order_id(customer, number) for customer in ("ada", "bob") for number in (1, 2)]
     steps: list[Decide] = [orders.submit, orders.record_payment, orders.ship, orders.deliver]
 
