@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { codegen } from "@graphql-codegen/core";
 import * as typedDocumentNode from "@graphql-codegen/typed-document-node";
 import * as operations from "@graphql-codegen/typescript-operations";
-import { buildSchema, parse } from "graphql";
+import { buildSchema, isAbstractType, parse } from "graphql";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
 const schema = buildSchema(read("../schema.graphql"));
@@ -21,9 +21,18 @@ const source = await codegen({
     enumsAsTypes: true,
     useTypeImports: true,
     dedupeFragments: true,
-    skipTypename: false,
     nonOptionalTypename: true,
+    skipTypeNameForRoot: true,
     scalars: { DateTime: "string", UUID: "string", Decimal: "string", ConsistencyToken: "string" },
   },
 });
-writeFileSync(new URL("src/generated.ts", import.meta.url), source);
+const abstract = Object.values(schema.getTypeMap()).filter(
+  (type) => isAbstractType(type) && !type.name.startsWith("__"),
+);
+const possibleTypes = Object.fromEntries(
+  abstract.map((type) => [type.name, schema.getPossibleTypes(type).map(({ name }) => name)]),
+);
+writeFileSync(
+  new URL("src/generated.ts", import.meta.url),
+  `${source}\nexport const possibleTypes = ${JSON.stringify(possibleTypes)};\n`,
+);

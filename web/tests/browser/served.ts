@@ -44,7 +44,10 @@ export async function serve(): Promise<Gateway> {
 export type Visit = { page: Page; context: BrowserContext; close(): Promise<void> };
 
 /** A new browser with nothing kept from before. Closing it fails if the page complained or asked another host. */
-export async function visit(url: string, { dark = false, width = 1360, height = 860 } = {}): Promise<Visit> {
+export async function visit(
+  url: string,
+  { dark = false, width = 1360, height = 860, prepare = async (_: Page): Promise<unknown> => undefined } = {},
+): Promise<Visit> {
   const folder = mkdtempSync(join(tmpdir(), "browser-"));
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -76,6 +79,7 @@ export async function visit(url: string, { dark = false, width = 1360, height = 
       complaints.push(`asked ${asked.href}`);
     }
   });
+  await prepare(page);
   await page.goto(url);
   return {
     page,
