@@ -5,18 +5,23 @@ PORT ?= 8000
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run run-cosmos test install check format lock clean
+MODULES := web/node_modules/.package-lock.json
+BUNDLE := gateway/static/playground.html
+PAGES := schema.graphql $(shell find web -type f -not -path '*/node_modules/*' -not -name generated.ts)
+
+.PHONY: help run run-cosmos test install web browser check format lock clean
 
 help:  ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: install  ## Serve the gateway on http://127.0.0.1:8000 (PORT=, STORE_URL= override).
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory web || echo "The pages are not built; serving without."
 	@PORT=$(PORT) $(VENV)/bin/gateway serve
 
 run-cosmos: install  ## Serve from Azure Cosmos DB as a test server on this machine imitates it.
 	@scripts/run-cosmos
 
-test: install  ## Formatting, lint, types, import contracts, and all tests with coverage.
+test: install browser  ## Formatting, lint, types, import contracts, and all tests with coverage.
 	@scripts/check
 
 install: $(INSTALLED)  ## The set-up alone: a virtual environment in .venv.
@@ -25,12 +30,26 @@ $(INSTALLED): requirements/dev.txt pyproject.toml scripts/install
 	@PYTHON=$(PYTHON) scripts/install $(VENV)
 	@touch $@
 
+web: $(BUNDLE)  ## The playground and the order desk, built to be served (needs Node 20).
+
+$(BUNDLE): $(MODULES) $(PAGES)
+	@npm --prefix web run --silent build -- --logLevel warn
+
+$(MODULES): web/package-lock.json web/.npmrc
+	@cd web && npm ci --silent
+	@touch $@
+
+browser:  ## Chromium for the tests, installed where that can be done.
+	@scripts/chromium || true
+
 format: install  ## Format the code and mend what the linter can mend.
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
+	@[ ! -d web/node_modules ] || npm --prefix web run --silent format
 
 lock:  ## Resolve the dependencies anew into requirements/, with hashes.
 	@scripts/lock
 
 clean:  ## Remove the virtual environment and what the tools left (never data/).
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist \
+	  gateway/static web/node_modules

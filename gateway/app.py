@@ -1,17 +1,15 @@
-"""The application: GraphQL over HTTP and WebSocket, the playground, and what an orchestrator asks."""
+"""The application: GraphQL over HTTP and WebSocket, the pages, and what an orchestrator asks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from json import JSONDecodeError
-from pathlib import Path
 from typing import Any
 
-import strawberry
 from cross_web import HTTPException
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
@@ -21,6 +19,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from gateway import health
 from gateway.edge import Operations, Requests
 from gateway.health import own_port
+from gateway.pages import page_routes
 from gateway.settings import Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
 from gateway.wiring import Context, Gateway, running_gateway
@@ -114,22 +113,5 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
         WebSocketRoute(GRAPHQL_PATH, endpoint),
         *health.routes(metrics=settings.metrics),
     ]
-    if settings.playground:
-        routes.append(Route("/", playground))
     around = Middleware(Requests, telemetry=telemetry, traced=GRAPHQL_PATH)
-    return Starlette(routes=routes, middleware=[around], lifespan=lifespan)
-
-
-async def playground(request: Request) -> Response:
-    """Strawberry's page with GraphiQL, pointed at the endpoint. It loads GraphiQL from the Internet."""
-    return HTMLResponse(PLAYGROUND)
-
-
-def _playground() -> str:
-    html = (Path(strawberry.__file__).parent / "static" / "graphiql.html").read_text()
-    own_url = 'window.location.href.split("?")[0]'
-    assert own_url in html, "strawberry's playground has changed"
-    return html.replace(own_url, f'new URL("{GRAPHQL_PATH}", window.location.href).href')
-
-
-PLAYGROUND = _playground()
+    return Starlette(routes=[*routes, *page_routes(settings)], middleware=[around], lifespan=lifespan)

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     projector: bool = Field(True, description="Whether `gateway serve` projects too, in the same process.")
     playground: bool = Field(True, description="Whether the playground is served at `/`.")
+    desk: bool = Field(True, description="Whether the order desk is served at `/desk`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at least.")
     log_format: Literal["text", "json"] = Field("text", description="Lines for people, or a JSON object per line.")
     metrics: bool = Field(True, description="Whether `gateway serve` has metrics at `/metrics`.")

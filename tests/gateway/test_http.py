@@ -1,4 +1,4 @@
-"""The HTTP edge: GraphQL by POST and GET, health, the playground, and bodies that are no requests."""
+"""The HTTP edge: GraphQL by POST and GET, health, and bodies that are no requests."""
 
 import asyncio
 import json
@@ -146,20 +146,6 @@ async def test_a_gateway_that_has_lost_a_loop_is_not_healthy(edge: Edge) -> None
     await asyncio.gather(task, return_exceptions=True)
     status, text = await edge.get("/healthz")
     assert (status, json.loads(text)) == (503, {"status": "a loop has died"})
-
-
-async def test_the_playground_asks_the_endpoint(edge: Edge) -> None:
-    status, page = await edge.get("/")
-    assert status == 200
-    assert 'new URL("/graphql", window.location.href)' in page
-    assert 'window.location.href.split("?")' not in page
-
-
-async def test_the_playground_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PLAYGROUND", "false")
-    async with open_edge() as edge:
-        assert (await edge.get("/"))[0] == 404
-        assert (await edge.get("/graphql", query="{ __typename }"))[0] == 200
 
 
 async def test_a_gateway_without_a_projector_leaves_projecting_to_others(tmp_path: Path) -> None:

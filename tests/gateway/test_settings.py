@@ -33,6 +33,7 @@ FROM_ENVIRONMENT = [
     ("PORT", "0", 0),
     ("PROJECTOR", "false", False),
     ("PLAYGROUND", "0", False),
+    ("DESK", "0", False),
     ("LOG_LEVEL", "debug", "debug"),
     ("LOG_FORMAT", "json", "json"),
     ("METRICS", "false", False),

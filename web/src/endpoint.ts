@@ -1,0 +1,3 @@
+/** GraphQL over HTTP and over WebSocket, beside this page wherever it is mounted. */
+export const HTTP_URL = new URL("graphql", location.href).href;
+export const WS_URL = HTTP_URL.replace(/^http/, "ws");
