@@ -1,9 +1,15 @@
 """How far the read model is behind the write model, looked at all the time, whoever projects."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
+from projector.orders import PROJECTIONS
 from projector.overview import Lag, Overview
+
+LAGGING_S = 5.0
+"""From this lag on, in seconds, a worker that runs is said to lag."""
 
 
 @dataclass
@@ -20,9 +26,21 @@ class Freshness:
 
     async def keep(self) -> None:
         """Look again and again. Raises StoreError; may be run again."""
+        pause = self.every_s / 8  # a worker that begins as this process does is soon known
         while True:
-            self.lags = await self.overview.lags()
-            await asyncio.sleep(self.every_s)
+            await asyncio.sleep(pause)
+            await self.look()
+            pause = min(pause * 2, self.every_s)
+
+    async def look(self) -> None:
+        """Look now. Raises StoreError."""
+        self.lags = await self.overview.lags()
+
+    def told(self, containers: Collection[str]) -> dict[str, Any]:
+        """What a client is told of the projections that keep some read containers, by their names."""
+        names = [projection.name for projection in PROJECTIONS if projection.target.name in containers]
+        lags = {name: self.lags[name] for name in names}
+        return {name: {"lagMs": round(lag.seconds * 1000), "worker": _worker(lag)} for name, lag in lags.items()}
 
     @property
     def problems(self) -> dict[str, str]:
@@ -33,3 +51,9 @@ class Freshness:
             + ("" if lag.followed else "; nobody projects it")
             for name, lag in late.items()
         }
+
+
+def _worker(lag: Lag) -> str:
+    if not lag.followed:
+        return "STOPPED"
+    return "LAGGING" if lag.seconds > LAGGING_S else "RUNNING"

@@ -26,7 +26,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from gateway.logs import bound
 from gateway.tracing import Attributes, Tell, Tracing
-from read_model.live import Live, Watch
+from read_model.live import Live
+from read_model.watches import Watch
 from store import Document
 
 EXPORT_S = 3.0
@@ -60,9 +61,9 @@ def _traces(documents: Iterable[Document]) -> tuple[str, ...]:
 class _Watch(Watch):
     """A watch that notes the traces of what is taken from it."""
 
-    async def next(self) -> list[Document]:
-        """Wait for changes, and take them all."""
-        documents = await super().next()
+    def take(self) -> list[Document]:
+        """What has changed so far."""
+        documents = super().take()
         _causes.set(_traces(documents))
         return documents
 

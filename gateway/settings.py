@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(
         1.0, gt=0, description="Seconds between checkpoints of a feed range that is being projected."
     )
+    signing_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="What cursors and consistency tokens are signed with; without it a key that the store keeps.",
+    )
+    max_wait_ms: int = Field(10_000, ge=0, description="Milliseconds that a query may wait for a write, at most.")
     freshness_s: float = Field(
         2.0, gt=0, description="Seconds between looks at how far the read model is behind the write model."
     )

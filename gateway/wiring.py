@@ -14,6 +14,7 @@ from rich.console import Console
 from gateway.bars import bars
 from gateway.freshness import Freshness
 from gateway.health import Running, own_port
+from gateway.keys import KEYS, open_signer
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
 from gateway.telemetry import Telemetry, open_telemetry
@@ -37,7 +38,7 @@ from write_model.cache import AggregateCache
 from write_model.handler import Aggregates
 
 READ_CONTAINERS = (CUSTOMER_VIEWS, PRODUCT_VIEWS)
-CONTAINERS = (orders.CONTAINER, LEASES, DEAD_LETTERS, GENERATIONS)
+CONTAINERS = (orders.CONTAINER, LEASES, DEAD_LETTERS, GENERATIONS, KEYS)
 """What there is whatever is projected; the read containers that serve are told by their pointers."""
 
 
@@ -86,14 +87,15 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
     async with open_configured_store(settings) as store:
         serving = Serving(store, READ_CONTAINERS)
         await serving.start()
-        live = telemetry.tracing.live(serving, [spec.name for spec in READ_CONTAINERS])
+        signer = await open_signer(store, settings)
+        live = telemetry.tracing.live(serving, [spec.name for spec in READ_CONTAINERS], signer)
         await live.start()
         supervisor = Supervisor()
         supervisor.start(live.loops())
         if settings.projector:
             start_projector(store, settings, supervisor, telemetry.observer)
         overview = overview_of(store, settings)
-        freshness = keep_fresh(store, settings, supervisor)
+        freshness = await keep_fresh(store, settings, supervisor)
         aggregates = Aggregates(
             orders.MODEL,
             store.container(orders.CONTAINER.name),
@@ -103,7 +105,11 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
         context = Context(
             store=telemetry.store(serving),
             live=live,
+            parked=partial(_is_parked, store, serving),
+            freshness=freshness.told,
+            max_wait_ms=settings.max_wait_ms,
             orders=aggregates,
+            signer=signer,
             now=now,
             new_id=new_id,
             execute=telemetry.execute,
@@ -133,11 +139,19 @@ def overview_of(store: Store, settings: Settings) -> Overview:
     return Overview(store, PROJECTIONS, timing_of(settings), now)
 
 
-def keep_fresh(store: Store, settings: Settings, supervisor: Supervisor) -> Freshness:
-    """Have the supervisor keep looking at how far the read model is behind."""
+async def keep_fresh(store: Store, settings: Settings, supervisor: Supervisor) -> Freshness:
+    """Look how far the read model is behind, and have the supervisor keep looking."""
     freshness = Freshness(overview_of(store, settings), settings.freshness_s, settings.ready_lag_s)
+    await freshness.look()
     supervisor.start([("freshness", freshness.keep)])
     return freshness
+
+
+async def _is_parked(store: Store, serving: Serving, container: str, key: str) -> bool:
+    """Whether what serves as a read container lacks changes of a key, for they cannot be projected."""
+    streams = [one.of_generation(serving.generation(container)) for one in PROJECTIONS if one.target.name == container]
+    letters = store.container(DEAD_LETTERS.name)
+    return any([await letters.read(stream.key, key) is not None for stream in streams])
 
 
 async def _projections(overview: Overview) -> list[Projection]:
@@ -166,7 +180,7 @@ async def project(settings: Settings) -> None:
         async with open_configured_store(settings) as store:
             try:
                 start_projector(store, settings, supervisor, telemetry.observer)
-                freshness = keep_fresh(store, settings, supervisor)
+                freshness = await keep_fresh(store, settings, supervisor)
                 telemetry.metrics.watch(store, supervisor, freshness)
                 running = Running(store=store, supervisor=supervisor, freshness=freshness, telemetry=telemetry)
                 async with own_port(settings, running):

@@ -4,15 +4,13 @@ A token is (order, version), never a position in a feed, so any projection and a
 """
 
 import asyncio
-import base64
-import binascii
-from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
 
-from read_model.live import Live, versions
+from read_model.live import Live, V, versions
 from read_model.orders.views import (
     CUSTOMER_VIEWS,
     PRODUCT_VIEWS,
@@ -23,10 +21,15 @@ from read_model.orders.views import (
     sale_id,
 )
 from read_model.questions import BadQuestion, Lagging
+from read_model.signing import Signer
 from store import Store
 
 MAX_TOKENS = 100
 MAX_WAIT_MS = 10_000
+_ABOUT = b"consistency token"
+
+Parked = Callable[[str, str], Awaitable[bool]]
+"""Whether a key of a read container cannot be projected at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,54 +41,80 @@ class Consistency:
     insist: bool = False
 
 
-def token(order_id: str, version: int) -> str:
+def token(signer: Signer, order_id: str, version: int) -> str:
     """The consistency token of an order at a version."""
-    return base64.urlsafe_b64encode(msgspec.json.encode((order_id, version))).rstrip(b"=").decode()
+    return signer.seal(_ABOUT, msgspec.json.encode((order_id, version)))
 
 
-async def wait_for(store: Store, live: Live, wanted: Consistency, sku: str | None = None) -> None:
-    """Return when the order views show the writes in `wanted` (and the sales of `sku`, if given), or time is up.
+async def wait_for(
+    store: Store,
+    live: Live,
+    parked: Parked,
+    wanted: Consistency,
+    sku: str | None = None,
+    *,
+    max_wait_ms: int = MAX_WAIT_MS,
+) -> bool:
+    """Wait until the order views show the writes in `wanted` (and the sales of `sku`, if given); whether they do.
 
-    Woken by the live view, not by polling. Raises BadQuestion for what is no token, and Lagging when time is up and
-    the caller insists.
+    Woken by the live view, not by polling; a write that cannot be projected is not waited for. Raises BadQuestion for
+    what is no token of ours, and Lagging when a write is not shown and the caller insists.
     """
     if len(wanted.after) > MAX_TOKENS:
         raise BadQuestion("BAD_CONSISTENCY", f"at most {MAX_TOKENS} tokens can be waited for")
-    if not 0 <= wanted.wait_ms <= MAX_WAIT_MS:
-        raise BadQuestion("BAD_CONSISTENCY", f"`waitMs` must be 0 to {MAX_WAIT_MS}")
-    writes = [_parse(token) for token in wanted.after]
+    if not 0 <= wanted.wait_ms <= max_wait_ms:
+        raise BadQuestion("BAD_CONSISTENCY", f"`waitMs` must be 0 to {max_wait_ms}")
+    writes = [_opened(live.signer, token) for token in wanted.after]
     until = asyncio.get_running_loop().time() + wanted.wait_ms / 1000
     try:
         for order_id, version in writes:
-            await _shown(store, live, order_id, version, sku, until)
+            await _shown(store, live, parked, order_id, version, sku, until)
     except TimeoutError as late:
         if wanted.insist:
             raise Lagging("READ_MODEL_LAGGING", "the read model does not show that write yet; try again") from late
+        return False
+    except _CannotBeShown as problem:
+        if wanted.insist:
+            raise Lagging("READ_MODEL_LAGGING", "the read model cannot show that write at the moment") from problem
+        return False
+    return True
 
 
-async def _shown(store: Store, live: Live, order_id: str, version: int, sku: str | None, until: float) -> None:
+class _CannotBeShown(Exception):
+    pass
+
+
+async def _shown(
+    store: Store, live: Live, parked: Parked, order_id: str, version: int, sku: str | None, until: float
+) -> None:
     """Return when the write is shown. Raises TimeoutError at `until`, though not before it has looked."""
+
+    async def seen(container: str, partition: str, id: str, view: type[V], is_it: Callable[[V], bool]) -> V:
+        found = await store.container(container).read(partition, id)
+        if found and is_it(now := found.decode(view)):
+            return now
+        if await parked(container, order_id):
+            raise _CannotBeShown
+        async with aclosing(versions(store, live, container, partition, id, view, until=until)) as views:
+            async for newer in views:
+                if is_it(newer):
+                    return newer
+        raise TimeoutError  # the process is to end
+
     customer_id = customer_of(order_id)
-    views = versions(store, live, CUSTOMER_VIEWS.name, customer_id, order_id, OrderView, version - 1, until)
-    async with aclosing(views):
-        order = await anext(views)
+    order = await seen(CUSTOMER_VIEWS.name, customer_id, order_id, OrderView, lambda order: order.version >= version)
     if sku is None or sku not in order.product_ids or order.submitted_at is None:
         return
     # The product's sales are projected on their own: the order's mark there says what they include.
-    sales = versions(store, live, PRODUCT_VIEWS.name, sku, sale_id(order_id), Sale, until=until)
-    async with aclosing(sales) as marks:
-        async for mark in marks:
-            if mark.cancelled or order.status is not OrderStatus.CANCELLED:
-                return
+    is_cancelled = order.status is OrderStatus.CANCELLED
+    await seen(PRODUCT_VIEWS.name, sku, sale_id(order_id), Sale, lambda mark: mark.cancelled or not is_cancelled)
 
 
-def _parse(text: str) -> tuple[str, int]:
-    with suppress(UnicodeEncodeError, binascii.Error, msgspec.DecodeError):
-        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        order_id, version = _decoder.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if order_id.startswith("order:") and order_id.count(":") == 2:
-            return order_id, version
-    raise BadQuestion("BAD_TOKEN", "this is not a consistency token that a command gave out")
+def _opened(signer: Signer, text: str) -> tuple[str, int]:
+    content = signer.open(_ABOUT, text)
+    if content is None:
+        raise BadQuestion("BAD_TOKEN", "this is not a consistency token that a command gave out")
+    return _decoder.decode(content)
 
 
 _decoder = msgspec.json.Decoder(tuple[str, int])

@@ -6,8 +6,7 @@ ones. Watch first, then read, then pass on only what is newer: nothing falls bet
 """
 
 import asyncio
-import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
@@ -15,7 +14,9 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from read_model.serving import Serving
-from store import Container, Document, FeedRange, Start, Store
+from read_model.signing import Signer
+from read_model.watches import MOST_KEYS, Drained, Lost, Watch
+from store import Container, CursorInvalid, Document, FeedRange, Partition, Scope, Start, Store
 
 
 class Versioned(Protocol):
@@ -36,59 +37,56 @@ Topic = tuple[str, str | None, str | None]
 """Container, partition (None: all), document id (None: all)."""
 
 
-class Replaced(Exception):
-    """What is watched is read from another container now: read it again."""
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """How far changes have been handed out: the cursor of each feed range, of a generation of read documents."""
+
+    generation: int
+    cursors: dict[str, str]
 
 
-class Drained(Exception):
-    """Nothing more is handed out here; all that was has been taken."""
+class _Feed:
+    """A container that serves, and how far each of its ranges has been handed out."""
 
+    def __init__(
+        self, container: Container, generation: int, cursors: dict[FeedRange, str], hand_out: Callable[[Document], None]
+    ) -> None:
+        self.container = container
+        self.generation = generation
+        self.cursors = cursors
+        self._hand_out = hand_out
+        self._turns = {range_: asyncio.Lock() for range_ in cursors}
+        self._looks: dict[FeedRange, asyncio.Task[None]] = {}
+        """By range: a look that has not begun yet, for all who wait for one."""
 
-class Watch:
-    """The latest version of each watched document that has changed since the watcher last looked."""
+    async def follow(self, range_: FeedRange) -> None:
+        """Hand out what comes, without end."""
+        seen = 0
+        while True:
+            async with self._turns[range_]:
+                more = await self._advance(range_)
+            if not more:
+                seen = await self.container.wait_for_changes(seen, IDLE_S)
 
-    def __init__(self) -> None:
-        self._pending: dict[tuple[str, str], Document] = {}
-        self._changed = asyncio.Event()
-        self._replaced = False
-        self._draining = False
+    async def reach(self, range_: FeedRange) -> None:
+        """Return when everything that was committed in the range before has been handed out."""
+        look = self._looks.get(range_)
+        if look is None:
+            look = self._looks[range_] = asyncio.create_task(self._look(range_))
+        await asyncio.shield(look)
 
-    def offer(self, document: Document) -> None:
-        """Take note of a version; it takes the place of an older one that nobody has looked at."""
-        key = (document.partition, document.id)
-        self._pending.pop(key, None)
-        self._pending[key] = document
-        self._changed.set()
+    async def _look(self, range_: FeedRange) -> None:
+        async with self._turns[range_]:
+            del self._looks[range_]  # whoever comes from here on may have seen what this look does not
+            while await self._advance(range_):
+                pass
 
-    def replace(self) -> None:
-        """Take note that the container was replaced by another; what has been offered is forgotten."""
-        self._pending.clear()
-        self._replaced = True
-        self._changed.set()
-
-    def drain(self) -> None:
-        """Take note that the process is to end."""
-        self._draining = True
-        self._changed.set()
-
-    async def next(self) -> list[Document]:
-        """Wait for changes, and take them all. Raises Replaced, once, when everything is to be read again.
-
-        Raises Drained, once, when there is nothing left to take and the process is to end.
-        """
-        await self._changed.wait()
-        self._changed.clear()
-        documents = list(self._pending.values())
-        self._pending.clear()
-        if self._replaced:
-            self._replaced = False
-            raise Replaced
-        if self._draining and documents:
-            self._changed.set()
-        elif self._draining:
-            self._draining = False
-            raise Drained
-        return documents
+    async def _advance(self, range_: FeedRange) -> bool:
+        """Hand out a page; whether there was something in it."""
+        changes = await self.container.changes(range_, self.cursors[range_], PAGE)
+        for document in changes.documents:
+            self._hand_out(document)
+        self.cursors[range_] = changes.cursor
+        return bool(changes.documents)
 
 
 class Live:
@@ -101,33 +99,71 @@ class Live:
     watches = Watch
     """What it hands out; a live view that has more to do has a kind of its own."""
 
-    def __init__(self, store: Serving, containers: Sequence[str]) -> None:
+    def __init__(self, store: Serving, containers: Sequence[str], signer: Signer) -> None:
+        self.signer = signer
         self._store = store
         self._containers = containers
         self._watches: dict[Topic, set[Watch]] = {}
-        self._cursors: dict[str, dict[FeedRange, str]] = {}
+        self._feeds: dict[str, _Feed] = {}
         self._draining = False
 
     async def start(self) -> None:
         """Note where the feeds stand now."""
         for name in self._containers:
-            self._cursors[name] = await _now(self._store.container(name))
+            await self._turn_to(name, self._store.container(name), self._store.generation(name))
 
     def loops(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """A name and an endless coroutine function for each container; call `start` first."""
         for name in self._containers:
             yield f"live {name}", partial(self._follow, name)
 
-    def position(self, container: str) -> str:
-        """How far the feeds of a container have been handed out, as an opaque cursor."""
-        cursors = {range_.id: cursor for range_, cursor in self._cursors[container].items()}
-        return base64.urlsafe_b64encode(msgspec.json.encode(cursors)).rstrip(b"=").decode()
+    def position(self, container: str, partition: str | None = None) -> Position:
+        """How far the feed of a partition, or of all of a container, has been handed out."""
+        feed = self._feeds[container]
+        cursors = {range_.id: feed.cursors[range_] for range_ in _ranges(feed, partition)}
+        return Position(feed.generation, cursors)
+
+    async def reach(self, container: str, partition: str | None = None) -> None:
+        """Return when everything that was committed there before has been handed out. Raises StoreError."""
+        feed = self._feeds[container]
+        await asyncio.gather(*map(feed.reach, _ranges(feed, partition)))
+
+    async def changed_since(
+        self, position: Position, container: str, partition: str | None = None, prefix: str = ""
+    ) -> Mapping[tuple[str, str], Document]:
+        """The documents of a partition, or a container, that have changed behind a position, as they are now.
+
+        Those whose ids begin with `prefix`, by partition and id. Raises Lost for a position that cannot be continued,
+        or when they are too many.
+        """
+        feed = self._feeds[container]
+        if position.generation != feed.generation:
+            raise Lost
+        changed: dict[tuple[str, str], Document] = {}
+        for id, cursor in position.cursors.items():
+            scope: Scope = FeedRange(id) if partition is None else Partition(partition)
+            while True:
+                try:
+                    page = await feed.container.changes(scope, cursor, PAGE)
+                except CursorInvalid as error:
+                    raise Lost from error
+                for document in page.documents:
+                    if document.id.startswith(prefix):
+                        changed[document.partition, document.id] = document
+                if len(changed) > MOST_KEYS:
+                    raise Lost
+                if not page.documents:
+                    break
+                cursor = page.cursor
+        return changed
 
     @contextmanager
-    def watch(self, container: str, partition: str | None = None, id: str | None = None) -> Iterator[Watch]:
-        """Watch a document, a partition, or all of a container while in the context."""
+    def watch(
+        self, container: str, partition: str | None = None, id: str | None = None, prefix: str = ""
+    ) -> Iterator[Watch]:
+        """Watch a document, a partition, or all of a container while in the context; see Watch for `prefix`."""
         topic = (container, partition, id)
-        watch = self.watches()
+        watch = self.watches(prefix)
         if self._draining:
             watch.drain()
         self._watches.setdefault(topic, set()).add(watch)
@@ -151,10 +187,16 @@ class Live:
         """How many watches there are."""
         return sum(map(len, self._watches.values()))
 
+    async def _turn_to(self, name: str, container: Container, generation: int) -> None:
+        ranges = await container.feed_ranges()
+        cursors = {range_: (await container.changes(range_, Start.NOW)).cursor for range_ in ranges}
+        self._feeds[name] = _Feed(container, generation, cursors, partial(self._hand_out, name))
+
     async def _follow(self, name: str) -> None:
         """Follow the container that serves, until another one does."""
         while True:
-            followers = [asyncio.create_task(self._follow_range(name, range_)) for range_ in self._cursors[name]]
+            feed = self._feeds[name]
+            followers = [asyncio.create_task(feed.follow(range_)) for range_ in feed.cursors]
             switch = asyncio.create_task(self._next_generation(name))
             try:
                 await asyncio.wait([switch, *followers], return_when=asyncio.FIRST_COMPLETED)
@@ -168,12 +210,12 @@ class Live:
                 await asyncio.gather(switch, *followers, return_exceptions=True)
             # What is written from here on is handed out; what was written before is read, once it serves.
             container = await self._store.open(name, generation)
-            self._cursors[name] = await _now(container)
+            await self._turn_to(name, container, generation)
             self._store.serve(name, generation, container)
             for (watched, _, _), watches in self._watches.items():
                 if watched == name:
                     for watch in watches:
-                        watch.replace()
+                        watch.lose()
 
     async def _next_generation(self, name: str) -> int:
         """Wait until another generation is to serve."""
@@ -183,18 +225,6 @@ class Live:
                 return generation
             await asyncio.sleep(SWITCH_S)
 
-    async def _follow_range(self, name: str, range_: FeedRange) -> None:
-        container: Container = self._store.container(name)
-        cursors = self._cursors[name]
-        seen = 0
-        while True:
-            changes = await container.changes(range_, cursors[range_], PAGE)
-            for document in changes.documents:
-                self._hand_out(name, document)
-            cursors[range_] = changes.cursor
-            if not changes.documents:
-                seen = await container.wait_for_changes(seen, IDLE_S)
-
     def _hand_out(self, name: str, document: Document) -> None:
         partition, id = document.partition, document.id
         for topic in ((name, partition, id), (name, partition, None), (name, None, None)):
@@ -202,9 +232,9 @@ class Live:
                 watch.offer(document)
 
 
-async def _now(container: Container) -> dict[FeedRange, str]:
-    """Where the feeds of the container stand."""
-    return {range_: (await container.changes(range_, Start.NOW)).cursor for range_ in await container.feed_ranges()}
+def _ranges(feed: _Feed, partition: str | None) -> list[FeedRange]:
+    ranges = list(feed.cursors)
+    return ranges if partition is None else [feed.container.range_of(partition, ranges)]
 
 
 async def versions(
@@ -232,12 +262,10 @@ async def versions(
             try:
                 async with asyncio.timeout_at(until):
                     documents = await watch.next()
-            except Replaced:
+            except Lost:
                 documents = await _current(store, container, partition, id)
             except Drained:
-                if until is None:
-                    return
-                documents = []
+                return
 
 
 async def _current(store: Store, container: str, partition: str, id: str) -> list[Document]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from read_model.asked import ASKED
 from store import Container, ContainerSpec, Store, StoreDelegate
 
 GENERATIONS = ContainerSpec(name="generations", partition_key="container")
@@ -57,4 +58,6 @@ class Serving(StoreDelegate):
 
     def container(self, name: str) -> Container:
         """The container that serves under that name. Raises KeyError if the store was opened without it."""
+        if asked := ASKED.get():
+            asked.containers.add(name)
         return self._serving[name][1] if name in self._serving else self.inner.container(name)

@@ -10,6 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from schema.errors import CodedErrors
+from schema.freshness import FreshnessExtension
 from schema.operations import OperationsQueries, OperationsSubscriptions
 from schema.orders.commands import OrderMutations
 from schema.orders.queries import OrderQueries
@@ -57,6 +58,7 @@ def build_schema(*around: Callable[[], SchemaExtension]) -> Schema:
         subscription=Subscription,
         extensions=[
             *around,
+            FreshnessExtension,
             CodedErrors,
             lambda: CachedParser(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),

@@ -1,10 +1,12 @@
 """What resolvers are given: one half for reading, and one in `schema/orders/commands.py` for writing."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import strawberry
 
+from read_model.consistency import MAX_WAIT_MS, Parked
 from read_model.live import Live
 from store import Store
 
@@ -13,10 +15,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What queries and subscriptions are answered from."""
+    """What queries and subscriptions are answered from.
+
+    `parked` says whether a key of a read container cannot be projected at the moment, `freshness` how fresh read
+    containers are; `max_wait_ms` bounds how long a query may wait for a write.
+    """
 
     store: Store
     live: Live
+    parked: Parked
+    freshness: Callable[[Collection[str]], dict[str, Any]]
+    max_wait_ms: int = MAX_WAIT_MS
 
 
 def given(value: T | None) -> T | None:

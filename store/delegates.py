@@ -45,6 +45,10 @@ class ContainerDelegate:
         """As the port."""
         return await self.inner.feed_ranges()
 
+    def range_of(self, partition: str, ranges: Sequence[FeedRange]) -> FeedRange:
+        """As the port."""
+        return self.inner.range_of(partition, ranges)
+
     async def parts_of(self, range: FeedRange) -> list[FeedRange]:
         """As the port."""
         return await self.inner.parts_of(range)

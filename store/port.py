@@ -327,6 +327,10 @@ class Container(Protocol):
         """The ranges that together are the container."""
         ...
 
+    def range_of(self, partition: str, ranges: Sequence[FeedRange]) -> FeedRange:
+        """Which of `ranges`, that together are the container, the partition lies in."""
+        ...
+
     async def parts_of(self, range: FeedRange) -> list[FeedRange]:
         """The range itself, or the parts into which the container has split it; each continues from its cursors."""
         ...
@@ -334,7 +338,8 @@ class Container(Protocol):
     async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
         """What changed in `scope` behind `after`, at least once each, the latest version only.
 
-        Deleted and expired documents do not appear. A page may exceed `limit` so as not to cut one commit in two.
+        A cursor of a range also continues in a partition that lies in it. Deleted and expired documents do not appear.
+        A page may exceed `limit` so as not to cut one commit in two.
         Raises CursorInvalid for a cursor of another container.
         """
         ...

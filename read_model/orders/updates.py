@@ -5,7 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from read_model.live import Drained, Live, Replaced, versions
+import msgspec
+
+from read_model.live import Live, Position, versions
 from read_model.orders.queries import ALL_ORDERS, OrderFilter, orders
 from read_model.orders.views import (
     CUSTOMER_VIEWS,
@@ -19,7 +21,10 @@ from read_model.orders.views import (
     summary_id,
 )
 from read_model.paging import Window
+from read_model.watches import MOST_KEYS, Drained, Lost
 from store import Document, Store
+
+ORDER_PREFIX = "order:"
 
 
 class FrameKind(StrEnum):
@@ -65,50 +70,89 @@ async def order_frames(
 ) -> AsyncGenerator[OrdersFrame, None]:
     """A customer's orders, or everybody's: the newest `snapshot` of them, then changes, the latest of each order.
 
-    An order that was sent and no longer passes `where` is sent once more as it is now. RESET, and a new SNAPSHOT, come
-    when the read model was built anew, and to a stream that is asked to continue `after` a cursor: continuity across
-    connections is not kept here.
+    An order that was sent and no longer passes `where` is sent once more as it is now. With `after`, the cursor of a
+    frame of the same list, the stream continues behind that frame, on any gateway; an order that no longer passes is
+    then sent whether or not it was before. RESET and a new SNAPSHOT come for a cursor that cannot be continued, when
+    the read model was built anew, and when more orders changed than a subscriber can be behind.
     """
-    seen: dict[str, int] = {}
-    listed: set[str] = set()
+    about = msgspec.json.encode(("orders", customer_id, where))
+    sent = _Sent(where)
 
-    def newer(changed: Iterable[OrderView]) -> list[OrderView]:
-        """Of the changed orders, those to send: newer than what was seen, and in the list or leaving it."""
-        fresh = []
-        for order in changed:
-            if order.version <= seen.get(order.id, 0):
-                continue
-            seen[order.id] = order.version
-            matches = where.matches(order)
-            if matches or order.id in listed:
-                fresh.append(order)
-            (listed.add if matches else listed.discard)(order.id)
-        return fresh
+    def frame(kind: FrameKind, orders: list[OrderView]) -> OrdersFrame:
+        position = live.position(CUSTOMER_VIEWS.name, customer_id)
+        return OrdersFrame(kind, orders, live.signer.seal(about, msgspec.json.encode(position)))
 
-    with live.watch(CUSTOMER_VIEWS.name, customer_id) as watch:
-        begun_anew = after is not None
+    with live.watch(CUSTOMER_VIEWS.name, customer_id, prefix=ORDER_PREFIX) as watch:
+        position = _opened(live.signer.open(about, after)) if after is not None else None
+        begun_anew = after is not None and position is None
         while True:
-            if begun_anew:
-                yield OrdersFrame(FrameKind.RESET, [], live.position(CUSTOMER_VIEWS.name))
-            cursor = live.position(CUSTOMER_VIEWS.name)
-            rows = await orders(store, customer_id, where, window=Window(snapshot)) if snapshot else None
-            yield OrdersFrame(FrameKind.SNAPSHOT, newer(rows.nodes if rows else ()), cursor)
             try:
-                with suppress(Replaced):
-                    while True:
-                        cursor = live.position(CUSTOMER_VIEWS.name)
-                        if fresh := newer(_order_views(await watch.next())):
-                            yield OrdersFrame(FrameKind.CHANGES, fresh, cursor)
+                if position:
+                    sent.unknown = True
+                    changed = await live.changed_since(position, CUSTOMER_VIEWS.name, customer_id, ORDER_PREFIX)
+                    await live.reach(CUSTOMER_VIEWS.name, customer_id)
+                    if fresh := sent.newer(_orders([*changed.values(), *watch.take()])):
+                        yield frame(FrameKind.CHANGES, fresh)
+                else:
+                    if begun_anew:
+                        yield frame(FrameKind.RESET, [])
+                    rows = (await orders(store, customer_id, where, window=Window(snapshot))).nodes if snapshot else []
+                    await live.reach(CUSTOMER_VIEWS.name, customer_id)
+                    fresh = sent.newer([*rows, *_orders(watch.take())])
+                    yield frame(FrameKind.SNAPSHOT, [order for order in fresh if where.matches(order)])
+                while True:
+                    if fresh := sent.newer(_orders(await watch.next())):
+                        yield frame(FrameKind.CHANGES, fresh)
+            except Lost:
+                position, begun_anew, sent = None, True, _Sent(where)
             except Drained:
-                yield OrdersFrame(FrameKind.CHANGES, [], live.position(CUSTOMER_VIEWS.name))
+                yield frame(FrameKind.CHANGES, [])
                 return
-            begun_anew = True
-            seen.clear()
-            listed.clear()
 
 
-def _order_views(documents: Iterable[Document]) -> Iterator[OrderView]:
+class _Sent:
+    """The versions that a subscriber has; `unknown`: beside what it has from an earlier connection."""
+
+    def __init__(self, where: OrderFilter) -> None:
+        self.unknown = False
+        self._where = where
+        self._seen: dict[str, int] = {}
+        self._listed: set[str] = set()
+
+    def newer(self, changed: Iterable[OrderView]) -> list[OrderView]:
+        """Of the changed orders, the latest of each to send: new to the subscriber, and in its list or leaving it.
+
+        Raises Lost if there are too many to keep in mind.
+        """
+        fresh: dict[str, OrderView] = {}
+        for order in changed:
+            known = self._seen.get(order.id)
+            if known is not None and order.version <= known:
+                continue
+            self._seen[order.id] = order.version
+            matches = self._where.matches(order)
+            if matches or order.id in self._listed or (self.unknown and known is None):
+                fresh.pop(order.id, None)
+                fresh[order.id] = order
+            (self._listed.add if matches else self._listed.discard)(order.id)
+        if len(self._seen) > MOST_KEYS:
+            raise Lost
+        return list(fresh.values())
+
+
+def _opened(content: bytes | None) -> Position | None:
+    """The position in a cursor that was opened; None for one of another program."""
+    if content is not None:
+        with suppress(msgspec.DecodeError):
+            return _position.decode(content)
+    return None
+
+
+def _orders(documents: Iterable[Document]) -> Iterator[OrderView]:
     for document in documents:
         view: CustomerView = document.decode(CustomerView)
         if isinstance(view, OrderView):
             yield view
+
+
+_position = msgspec.json.Decoder(Position)

@@ -9,6 +9,7 @@ from strawberry.types import Info
 
 from projector.orders import order_view
 from read_model.consistency import token
+from read_model.signing import Signer
 from schema.context import given
 from schema.ids import ORDER_ID
 from schema.orders import command_types as api
@@ -28,12 +29,13 @@ Execute = Callable[
 class Writing:
     """What commands are carried out with. `now` gives RFC 3339 in UTC, `new_id` a UUID; `actor` is who asks.
 
-    `execute` is the write model's, or one that wraps it.
+    `signer` signs consistency tokens. `execute` is the write model's, or one that wraps it.
     """
 
     orders: Aggregates[orders.Order, orders.Event]
     now: Callable[[], str]
     new_id: Callable[[], str]
+    signer: Signer
     actor: str | None = None
     execute: Execute = execute
 
@@ -183,7 +185,7 @@ async def _run(
         command_id=UUID(command.id),
         order=order_view(applied.state),
         message=DONE[command.name],
-        consistency_token=ConsistencyToken(token(order_id, applied.state.version)),
+        consistency_token=ConsistencyToken(token(info.context.signer, order_id, applied.state.version)),
         replayed=applied.replayed,
     )
 

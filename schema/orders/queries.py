@@ -6,6 +6,7 @@ import strawberry
 from strawberry.types import Info
 
 from read_model import orders as read
+from read_model.asked import ASKED
 from read_model.consistency import Consistency, wait_for
 from read_model.paging import Window
 from schema import ids
@@ -135,4 +136,9 @@ async def _wait(info: Asked, consistency: ConsistencyInput | None, sku: str | No
             wait_ms=1000 if wait_ms is None else wait_ms,
             insist=given(wanted.on_timeout) is OnTimeout.ERROR,
         )
-        await wait_for(info.context.store, info.context.live, consistency_, sku)
+        reading, asked = info.context, ASKED.get()
+        shown = await wait_for(
+            reading.store, reading.live, reading.parked, consistency_, sku, max_wait_ms=reading.max_wait_ms
+        )
+        if asked and not shown:
+            asked.satisfied = False

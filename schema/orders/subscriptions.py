@@ -57,7 +57,8 @@ class OrderSubscriptions:
 
     @strawberry.subscription(
         graphql_type=OrdersFrame,
-        description="A customer's orders: the newest `snapshot` of them first, then changes.",
+        description="A customer's orders: the newest `snapshot` of them first, then changes. With `after`, what has "
+        "changed since that frame, and then changes.",
     )
     async def customer_orders_updated(
         self,

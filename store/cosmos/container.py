@@ -103,6 +103,10 @@ class CosmosContainer:
         async with reading(self._name):
             return [feed.range_of(found) async for found in self._proxy.read_feed_ranges()]
 
+    def range_of(self, partition: str, ranges: Sequence[FeedRange]) -> FeedRange:
+        """Which of the ranges the partition's hash lies in."""
+        return feed.range_around(partition, ranges)
+
     async def parts_of(self, range: FeedRange) -> list[FeedRange]:
         """The range itself, or the parts of it that lie in different physical partitions now."""
         return feed.parts_of(range, await self.feed_ranges())

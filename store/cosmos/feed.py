@@ -78,29 +78,46 @@ def within(scope: Scope, documents: list[JSON], partition_key: str) -> list[JSON
     """The documents that lie in `scope`: what lies beyond it belongs to another follower."""
     if isinstance(scope, Partition):
         return documents
-    low, high = scope.id.split("-")
-    key = PartitionKey(path=f"/{partition_key}")
-    return [document for document in documents if low <= _hash(key, document[partition_key]) < high]
+    return [document for document in documents if _has(scope, _hash(document[partition_key]))]
 
 
-def _hash(key: PartitionKey, value: str) -> str:
-    return str(key._get_epk_range_for_partition_key(value).min)
+def range_around(partition: str, ranges: Iterable[FeedRange]) -> FeedRange:
+    """Which of the ranges, that together are the container, a partition lies in."""
+    place = _hash(partition)
+    return next(range_ for range_ in ranges if _has(range_, place))
+
+
+def _has(range_: FeedRange, place: str) -> bool:
+    low, high = range_.id.split("-")
+    return low <= place < high
+
+
+def _hash(partition: str) -> str:
+    """Where a partition lies. The SDK's hash asks for a path, and does not use it."""
+    return str(PartitionKey(path="/-")._get_epk_range_for_partition_key(partition).min)
 
 
 def confined(cursor: str, scope: Scope) -> str:
     """The cursor for that part of its ranges which lies in `scope`. Raises CursorInvalid for what is no cursor.
 
     When a partition splits, the SDK goes on with both halves whole, even if the range asked for was narrower. A
-    follower of a part of a range, in its turn, continues from a cursor of the whole.
+    follower of a part of a range, or of a partition, in its turn, continues from a cursor of the whole.
     """
     state = _state(cursor)
+    reached = state["continuation"]
     if isinstance(scope, Partition):
+        if "PK" in reached:
+            return cursor
+        low = _hash(scope.key)
+        high = f"{int(low, 16) + 1:0{len(low)}X}"
+        del reached["Range"]
+        reached["PK"] = scope.key
+    else:
+        low, high = scope.id.split("-")
+    tokens = reached["continuation"]
+    if "PK" not in reached and all(low <= token["range"]["min"] and token["range"]["max"] <= high for token in tokens):
         return cursor
-    low, high = scope.id.split("-")
-    tokens = state["continuation"]["continuation"]
-    if all(low <= token["range"]["min"] and token["range"]["max"] <= high for token in tokens):
-        return cursor
-    state["continuation"]["continuation"] = [
+    reached["continuation"] = [
         {**token, "range": {**token["range"], "min": start, "max": end}}
         for token in tokens
         if (start := max(low, token["range"]["min"])) < (end := min(high, token["range"]["max"]))

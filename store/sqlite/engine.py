@@ -44,7 +44,7 @@ from store.sqlite.opening import (
     prepare,
     prepare_container,
 )
-from store.sqlite.writer import Encoded, Job, Writer
+from store.sqlite.writer import Encoded, Job, Writer, range_of
 
 DEFAULT_RANGES = 4
 _NUMBER = re.compile("[0-9]{1,18}")
@@ -225,6 +225,10 @@ class SQLiteContainer:
     async def feed_ranges(self) -> list[FeedRange]:
         """The ranges that together are the container."""
         return [FeedRange(str(number)) for number in range(self._ranges)]
+
+    def range_of(self, partition: str, ranges: Sequence[FeedRange]) -> FeedRange:
+        """The range that the partition lies in: a file has the same ones for ever."""
+        return FeedRange(str(range_of(partition, self._ranges)))
 
     async def parts_of(self, range: FeedRange) -> list[FeedRange]:
         """The range itself: ranges of a file are never split."""

@@ -183,7 +183,7 @@ class Writer:
 
     def _write(self, job: Job, lsn: int, now: float) -> list[str | None]:
         name = sql.table(job.container)
-        range_ = zlib.crc32(job.partition.encode()) % self._ranges
+        range_ = range_of(job.partition, self._ranges)
         etags: list[str | None] = []
         for write in job.writes:
             if write.body is None:
@@ -222,3 +222,8 @@ def _not_applied(error: sqlite3.Error) -> StoreError:
 
 def _maybe_applied(error: sqlite3.Error) -> StoreError:
     return OutcomeUnknown(f"the store failed while committing: {error}")
+
+
+def range_of(partition: str, ranges: int) -> int:
+    """The feed range that a partition lies in, of so many."""
+    return zlib.crc32(partition.encode()) % ranges

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.freshness import Freshness
+from gateway.keys import KEYS, open_signer
 from gateway.settings import read_settings
 from gateway.wiring import open_configured_store, overview_of
 from projector.overview import Lag
 from tests.gateway.edge import Edge, open_edge
-from tests.projector.world import PATIENCE_S, until
+from tests.projector.world import PATIENCE_S, World, until
 from tests.schema.api import UUIDS, new_order
 
 CREATE = "mutation($input: CreateOrderInput!) { createOrder(input: $input) { __typename } }"
@@ -105,3 +106,41 @@ async def test_the_projections_are_asked_for_and_followed(edge: Edge) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not any(row["applied"] for row in first):
                 first = (await socket.receive_json())["payload"]["data"]["projections"]
+
+
+@pytest.mark.parametrize(
+    ("lag", "worker"),
+    [
+        (Lag(0.0004, followed=True), "RUNNING"),
+        (Lag(5.0, followed=True), "RUNNING"),
+        (Lag(5.1, followed=True), "LAGGING"),
+        (Lag(0.0, followed=False), "STOPPED"),
+    ],
+)
+async def test_a_client_is_told_of_the_projections_that_it_read(lag: Lag, worker: str) -> None:
+    settings = read_settings(store_url="sqlite:///:memory:")
+    async with open_configured_store(settings) as store:
+        lags = {"customer_orders": lag, "product_sales": Lag(9, followed=True)}
+        freshness = Freshness(overview_of(store, settings), 1, 0, lags)
+        told = freshness.told(["customer_views"])
+        assert told == {"customer_orders": {"lagMs": round(lag.seconds * 1000), "worker": worker}}
+
+
+async def test_the_signing_key_is_made_once_and_kept_or_is_set(tmp_path: Path) -> None:
+    kept = read_settings(store_url=f"sqlite:///{tmp_path}/store.db")
+    given = read_settings(store_url=kept.store_url, signing_key="k" * 32)
+    sealed = []
+    for settings in (kept, kept, given, given):
+        async with open_configured_store(settings) as store:
+            sealed += [(await open_signer(store, settings)).seal(b"about", b"content") for _ in range(2)]
+    assert len(set(sealed)) == 2
+    assert len(set(sealed[:4])) == len(set(sealed[4:])) == 1
+
+
+async def test_processes_that_begin_at_once_agree_on_the_key(shared_world: World, other_world: World) -> None:
+    settings = read_settings()
+    stores = [world.store for world in (shared_world, other_world)]
+    for store in stores:
+        await store.make(KEYS)
+    signers = await asyncio.gather(*(open_signer(store, settings) for store in stores for _ in range(3)))
+    assert len({signer.seal(b"about", b"content") for signer in signers}) == 1

@@ -47,6 +47,8 @@ FROM_ENVIRONMENT = [
     ("LEASE_RENEW_S", "7", 7.0),
     ("LEASE_EXPIRY_S", "30", 30.0),
     ("CHECKPOINT_S", "0.5", 0.5),
+    ("SIGNING_KEY", "k" * 32, SecretStr("k" * 32)),
+    ("MAX_WAIT_MS", "0", 0),
     ("FRESHNESS_S", "0.5", 0.5),
     ("READY_LAG_S", "0", 0.0),
 ]
@@ -90,6 +92,8 @@ BAD = [
     ("COMMAND_RETENTION_DAYS", ""),
     ("LEASE_RENEW_S", "0"),
     ("LEASE_EXPIRY_S", "nan"),
+    ("SIGNING_KEY", "k" * 31),
+    ("MAX_WAIT_MS", "-1"),
     ("FRESHNESS_S", "0"),
     ("READY_LAG_S", "-1"),
 ]

@@ -25,9 +25,9 @@ async def test_a_query_is_answered_and_completed(edge: Edge) -> None:
         assert socket.protocol == TRANSPORT_WS
         await socket.send_json(INIT)
         assert await socket.receive_json() == {"type": "connection_ack"}
-        await socket.send_json(subscribe("{ orders { nodes { id } } }"))
+        await socket.send_json(subscribe("{ __typename }"))
         assert [await socket.receive_json(), await socket.receive_json()] == [
-            {"type": "next", "id": "1", "payload": {"data": {"orders": {"nodes": []}}}},
+            {"type": "next", "id": "1", "payload": {"data": {"__typename": "Query"}}},
             {"type": "complete", "id": "1"},
         ]
 

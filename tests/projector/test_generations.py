@@ -30,6 +30,7 @@ from read_model.orders import (
     order_frames,
 )
 from read_model.serving import Serving
+from read_model.signing import Signer
 from store import Document, Query, Start, Store, Upsert
 from tests.projector.workers import EAGER, AnyProjection, working
 from tests.projector.world import PATIENCE_S, Decide, World, bodies, moment, order_id, running, until
@@ -81,7 +82,7 @@ async def reading(store: Store) -> AsyncIterator[tuple[Serving, Live]]:
     """The read side of a gateway."""
     serving = Serving(store, (CUSTOMER_VIEWS, PRODUCT_VIEWS))
     await serving.start()
-    live = Live(serving, [CUSTOMER_VIEWS.name, PRODUCT_VIEWS.name])
+    live = Live(serving, [CUSTOMER_VIEWS.name, PRODUCT_VIEWS.name], Signer(b"key"))
     await live.start()
     async with running(*[loop for _, loop in live.loops()]):
         yield serving, live

@@ -8,10 +8,12 @@ from typing import TypeVar
 from read_model.live import Live
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS, CustomerView, Money, OrderEvent, OrderStatus, OrderView
 from read_model.serving import Serving
+from read_model.signing import Signer
 from store import Store, Upsert
 from tests.projector.world import PATIENCE_S, moment, order_id, running, until
 
 T = TypeVar("T")
+KEY = b"a key that all processes of a test have"
 
 
 def an_order(
@@ -63,7 +65,7 @@ async def handed_out(store: Store, live: Live, *views: CustomerView) -> None:
 def live_view(store: Store, *containers: str) -> Live:
     """A live view of some containers, by default of all."""
     names = containers or (CUSTOMER_VIEWS.name, PRODUCT_VIEWS.name)
-    return Live(Serving(store, (CUSTOMER_VIEWS, PRODUCT_VIEWS)), names)
+    return Live(Serving(store, (CUSTOMER_VIEWS, PRODUCT_VIEWS)), names, Signer(KEY))
 
 
 @asynccontextmanager

@@ -5,8 +5,13 @@ import base64
 
 import pytest
 
+from projector.apply import Failure
+from projector.dead_letters import DEAD_LETTERS, DeadLetters
 from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES
 from projector.worker import drain
+from read_model.consistency import Consistency, token, wait_for
+from read_model.signing import Signer
+from store import Partition, Start
 from tests.projector.world import PATIENCE_S, until
 from tests.schema.api import UUIDS, Api, Json
 
@@ -149,8 +154,65 @@ async def test_what_is_no_token_is_an_error(api: Api, token: str) -> None:
     assert (await api.refused(asking(ORDER), {"consistency": {"after": [token]}}))[0] == "BAD_TOKEN"
 
 
-@pytest.mark.parametrize(
-    "bad", [{"waitMs": -1}, {"waitMs": 10_001}, {"waitMs": 2**31 - 1}, {"after": [forged('["order:a:b", 1]')] * 101}]
-)
+async def test_a_token_of_another_gateway_is_an_error(api: Api) -> None:
+    foreign = token(Signer(b"another key"), ORDER_ID, 1)
+    assert (await api.refused(asking(ORDER), {"consistency": {"after": [foreign]}}))[0] == "BAD_TOKEN"
+    ours = token(api.context.signer, ORDER_ID, 1)
+    consistency = {"after": [ours], "waitMs": 0, "onTimeout": "RETURN_STALE"}
+    assert await api.ask(asking(ORDER), {"consistency": consistency}) == {"answer": None}
+
+
+@questions
+async def test_a_write_that_cannot_be_projected_is_not_waited_for(api: Api, question: str, answer: Json) -> None:
+    consistency_token = (await api.submitted())["consistencyToken"]
+    for projection in (CUSTOMER_ORDERS, PRODUCT_SALES):
+        letters = DeadLetters(api.gateway.store.container(DEAD_LETTERS.name), projection.key, api.context.now)
+        source = api.gateway.store.container(projection.source)
+        (document, *_) = (await source.changes(Partition("ada"), Start.BEGINNING)).documents
+        await letters.park(ORDER_ID, [document], Failure(document, ValueError("poison")), 4)
+    consistency = {"after": [consistency_token], "waitMs": 10_000}
+    code, message = await api.refused(asking(question), {"consistency": consistency | {"onTimeout": "ERROR"}})
+    assert (code, "cannot" in message) == ("READ_MODEL_LAGGING", True)
+    result = await api.execute(asking(question), {"consistency": consistency | {"onTimeout": "RETURN_STALE"}})
+    assert not result.errors
+    assert (result.extensions or {})["freshness"]["satisfied"] is False
+
+
+@questions
+async def test_an_answer_says_how_fresh_it_is(api: Api, question: str, answer: Json) -> None:
+    consistency_token = (await api.submitted())["consistencyToken"]
+    consistency = {"after": [consistency_token], "waitMs": 0, "onTimeout": "RETURN_STALE"}
+    read = "product_sales" if "productSales" in question else "customer_orders"
+    await api.gateway.freshness.look()
+    for satisfied in (False, True):
+        result = await api.execute(asking(question), {"consistency": consistency})
+        freshness = (result.extensions or {})["freshness"]
+        assert freshness["satisfied"] is satisfied
+        assert freshness["projections"][read]["worker"] == "STOPPED"
+        assert freshness["projections"][read]["lagMs"] >= 0
+        await api.project()
+
+
+async def test_an_answer_that_reads_no_projection_says_nothing_of_freshness(api: Api) -> None:
+    for document in ("{ __typename }", "{ projections { name } }"):
+        assert not (await api.execute(document)).extensions
+
+
+async def test_thousands_wait_at_once_and_each_is_woken(api: Api) -> None:
+    tokens = [(await api.submitted(number=number))["consistencyToken"] for number in range(1, 4)]
+    reading = api.context
+
+    async def wait(number: int) -> bool:
+        wanted = Consistency([tokens[number % 3]], wait_ms=60_000, insist=True)
+        return await wait_for(reading.store, reading.live, reading.parked, wanted, max_wait_ms=60_000)
+
+    waiting = [asyncio.create_task(wait(number)) for number in range(2000)]
+    await until(lambda: api.watchers == 2000)
+    await api.project()
+    assert all(await asyncio.gather(*waiting))
+    assert api.watchers == 0
+
+
+@pytest.mark.parametrize("bad", [{"waitMs": -1}, {"waitMs": 10_001}, {"waitMs": 2**31 - 1}, {"after": ["x"] * 101}])
 async def test_more_waiting_than_is_allowed_is_an_error(api: Api, bad: Json) -> None:
     assert (await api.refused(asking(ORDER), {"consistency": {"after": []} | bad}))[0] == "BAD_CONSISTENCY"

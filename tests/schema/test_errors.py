@@ -97,7 +97,7 @@ async def test_an_unexpected_error_of_a_command_is_masked_too(api: Api) -> None:
 async def test_an_unexpected_error_ends_a_stream_with_an_error_and_no_details(live: Api) -> None:
     async with live.follow("subscription { ordersUpdated { kind } }") as stream:
         await stream.next()
-        await live.gateway.store.container(CUSTOMER_VIEWS.name).commit("ada", [Upsert("x", {"kind": SECRET})])
+        await live.gateway.store.container(CUSTOMER_VIEWS.name).commit("ada", [Upsert(ORDER_ID, {"kind": SECRET})])
         code, message = the_error(await stream.next_result())
     assert (code, SECRET in message) == ("INTERNAL", False)
     assert live.watchers == 0

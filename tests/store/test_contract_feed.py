@@ -327,3 +327,20 @@ async def test_a_cancelled_waiter_leaves_the_others_waiting(notes: Container) ->
     await asyncio.gather(gone, return_exceptions=True)
     await keep(notes, "ada", "n1")
     assert await waiting != seen
+
+
+async def test_a_partition_lies_in_one_range_and_a_cursor_of_that_continues_in_it(notes: Container) -> None:
+    ranges = await notes.feed_ranges()
+    for owner in OWNERS[:8]:
+        await keep(notes, owner, "before")
+    cursors = {range_: (await notes.changes(range_, Start.NOW)).cursor for range_ in ranges}
+    for owner in OWNERS[:8]:
+        await keep(notes, owner, "after")
+        await keep(notes, owner, "later")
+    for owner in OWNERS[:8]:
+        range_ = notes.range_of(owner, ranges)
+        found, _ = await follow(notes, range_)
+        assert owner in {document.partition for document in found}
+        assert await names(notes, owner, cursors[range_]) == ["after", "later"]
+        page = await notes.changes(Partition(owner), cursors[range_], limit=1)
+        assert await names(notes, owner, page.cursor) == ["after", "later"][len(page.documents) :]

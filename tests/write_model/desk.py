@@ -6,19 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from store import (
-    Changes,
-    Condition,
     Conflict,
     Container,
+    ContainerDelegate,
     Document,
     Eq,
-    FeedRange,
     Order,
     OutcomeUnknown,
     Page,
     Query,
-    Scope,
-    Start,
     Throttled,
     Write,
 )
@@ -133,16 +129,15 @@ async def well(apply: Apply) -> Etags:
     return await apply()
 
 
-class BadDays:
+class BadDays(ContainerDelegate):
     """The container behind it, which counts requests, and does to the next commits what the faults say.
 
     Each request lets other tasks run first, as a request over a network would.
     """
 
     def __init__(self, behind: Container, faults: Iterable[Fault] = ()) -> None:
-        self.spec = behind.spec
+        super().__init__(behind)
         self.requests: list[tuple[str, ...]] = []
-        self._behind = behind
         self._faults = iter(faults)
 
     async def _request(self, *what: str) -> None:
@@ -151,30 +146,12 @@ class BadDays:
 
     async def read(self, partition: str, id: str) -> Document | None:
         await self._request("read", id)
-        return await self._behind.read(partition, id)
+        return await super().read(partition, id)
 
     async def query(self, query: Query) -> Page:
         await self._request("query")
-        return await self._behind.query(query)
-
-    async def count(self, where: tuple[Condition, ...] = ()) -> int:
-        return await self._behind.count(where)
+        return await super().query(query)
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> Etags:
         await self._request("commit", *(write.id for write in writes))
-        return await next(self._faults, well)(lambda: self._behind.commit(partition, writes))
-
-    async def feed_ranges(self) -> list[FeedRange]:
-        return await self._behind.feed_ranges()
-
-    async def parts_of(self, range: FeedRange) -> list[FeedRange]:
-        return await self._behind.parts_of(range)
-
-    async def changes(self, scope: Scope, after: str | Start, limit: int = 100) -> Changes:
-        return await self._behind.changes(scope, after, limit)
-
-    async def backlog(self, scope: FeedRange, after: str | Start) -> int:
-        return await self._behind.backlog(scope, after)
-
-    async def wait_for_changes(self, seen: int, timeout: float) -> int:
-        return await self._behind.wait_for_changes(seen, timeout)
+        return await next(self._faults, well)(lambda: self.inner.commit(partition, writes))

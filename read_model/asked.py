@@ -1,0 +1,15 @@
+"""What answers the operation that is being executed: so that the answer can say how fresh it is."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Asked:
+    """The read containers that an answer was read from, and whether it shows the writes that it was asked to show."""
+
+    containers: set[str] = field(default_factory=set)
+    satisfied: bool = True
+
+
+ASKED: ContextVar[Asked | None] = ContextVar("asked", default=None)
