@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     cosmos_autoscale_max: int = Field(
         1000, ge=1000, multiple_of=1000, description="The autoscale maximum in RU/s, of the database or each container."
     )
+    cosmos_poll_s: float = Field(
+        0.25, gt=0, description="Seconds between looks at each feed for what other processes have committed."
+    )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     projector: bool = Field(True, description="Whether `gateway serve` projects too, in the same process.")

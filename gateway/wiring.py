@@ -73,6 +73,7 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
         feed_ranges=settings.feed_ranges,
         key=settings.secret_key,
         database=settings.cosmos_database,
+        poll_s=settings.cosmos_poll_s,
     )
     try:
         yield store

@@ -100,18 +100,20 @@ async def open_store(
     feed_ranges: int = 4,
     key: str | None = None,
     database: str = "gateway",
+    poll_s: float | None = None,
 ) -> Store:
     """Open the store that `url` names.
 
     `sqlite:///data/gateway.db` is a file relative to the working directory, `sqlite:////srv/gateway.db` an absolute
     one, `sqlite:///:memory:` a store that lives as long as the process; containers are made where they are missing,
     `feed_ranges` is for a new file. `https://<account>.documents.azure.com:443/` is an account of Azure Cosmos DB,
-    with its `key` (None: the identity of the process) and `database`; it must be provisioned. Raises StoreUnusable.
+    with its `key` (None: the identity of the process) and `database`, which must be provisioned, asked every `poll_s`
+    seconds for what other processes have committed. Raises StoreUnusable.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         return await open_sqlite(url.removeprefix(SQLITE), containers, ranges=feed_ranges)
     if url.startswith(("https://", "http://")):
         from store.cosmos import open_cosmos  # the SDK takes its time to load
 
-        return await open_cosmos(url, key, database, containers)
+        return await open_cosmos(url, key, database, containers, poll_s)
     raise StoreUnusable(f"{url!r} is not a store: write sqlite:///path/to/file.db, or an account's https:// address")

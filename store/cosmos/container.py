@@ -37,6 +37,7 @@ from store.signal import Signal
 BUSY_DEADLINE_S = 5.0
 """How long a request is tried again while the service asks for patience."""
 POLL_S = 0.25
+"""Seconds after which another process may have committed something."""
 """How often a waiting task looks whether another process has committed."""
 REMEMBERED_SESSIONS = 10_000
 
@@ -48,7 +49,14 @@ T = TypeVar("T")
 class CosmosContainer:
     """One container of an account; see `store.port.Container` for its promises."""
 
-    def __init__(self, charge: Callable[[str, str, Headers], None], proxy: ContainerProxy, spec: ContainerSpec) -> None:
+    def __init__(
+        self,
+        charge: Callable[[str, str, Headers], None],
+        proxy: ContainerProxy,
+        spec: ContainerSpec,
+        poll_s: float | None = None,
+    ) -> None:
+        self._poll_s = poll_s
         self.spec = spec
         self._note_charge = charge
         self._name = f"container {spec.name!r}"
@@ -141,8 +149,8 @@ class CosmosContainer:
         return max(latest - int(bodies[0]["_lsn"]) + 1, 1)
 
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
-        """Wait for a commit here. One elsewhere is not heard of, so after POLL_S there may have been one."""
-        count = await self._signal.wait(seen, min(timeout, POLL_S))
+        """Wait for a commit here. One elsewhere is not heard of, so after a while there may have been one."""
+        count = await self._signal.wait(seen, min(timeout, self._poll_s or POLL_S))
         if count == seen:
             self._signal.notify()
         return self._signal.count

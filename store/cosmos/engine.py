@@ -19,9 +19,12 @@ from store.errors import StoreUnusable
 from store.port import ContainerSpec
 
 
-async def open_cosmos(url: str, key: str | None, database: str, containers: Iterable[ContainerSpec]) -> "CosmosStore":
+async def open_cosmos(
+    url: str, key: str | None, database: str, containers: Iterable[ContainerSpec], poll_s: float | None = None
+) -> "CosmosStore":
     """Connect to the account at `url` (see `connect`), check what is provisioned there, and warm each container.
 
+    `poll_s`: seconds between looks at a feed for what other processes have committed; None for POLL_S.
     Raises StoreUnusable for a wrong key, and with a sentence for each thing that is missing or not as it should be;
     Unavailable for what does not answer.
     """
@@ -30,7 +33,7 @@ async def open_cosmos(url: str, key: str | None, database: str, containers: Iter
         client = await resources.enter_async_context(connect(url, key))
         if problems := await inspect(client, database, specs):
             raise StoreUnusable("\n".join(problems))
-        store = CosmosStore(client, database, specs)
+        store = CosmosStore(client, database, specs, poll_s)
         await asyncio.gather(*(container.warm() for container in store.containers.values()))
         store.resources = resources.pop_all()
     return store
@@ -39,7 +42,10 @@ async def open_cosmos(url: str, key: str | None, database: str, containers: Iter
 class CosmosStore:
     """An open account. `charges` counts requests, and `units` request units, by container and kind of request."""
 
-    def __init__(self, client: CosmosClient, database: str, containers: Iterable[ContainerSpec]) -> None:
+    def __init__(
+        self, client: CosmosClient, database: str, containers: Iterable[ContainerSpec], poll_s: float | None = None
+    ) -> None:
+        self._poll_s = poll_s
         self.resources = AsyncExitStack()
         self.charges: Counter[tuple[str, str]] = Counter()
         self.units: dict[tuple[str, str], float] = {}
@@ -65,7 +71,7 @@ class CosmosStore:
         await remove(self._database, name)
 
     def _open(self, spec: ContainerSpec) -> "CosmosContainer":
-        return CosmosContainer(self.charge, self._database.get_container_client(spec.name), spec)
+        return CosmosContainer(self.charge, self._database.get_container_client(spec.name), spec, self._poll_s)
 
     async def ping(self) -> None:
         """Return if the account answers; raise Unavailable if not."""
