@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Collection, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 Task = asyncio.Task[Any]
+T = TypeVar("T")
 
 
 async def ended(*tasks: Task) -> None:
@@ -14,11 +15,11 @@ async def ended(*tasks: Task) -> None:
     await _all_done(tasks)
 
 
-async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Do something that must not be left half done. Raises what it failed with."""
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do something that must not be left half done, and return what it returns. Raises what it failed with."""
     task = asyncio.ensure_future(work)
     await _all_done([task])
-    task.result()
+    return task.result()
 
 
 async def _all_done(tasks: Collection[Task]) -> None:
