@@ -40,6 +40,10 @@ class Replaced(Exception):
     """What is watched is read from another container now: read it again."""
 
 
+class Drained(Exception):
+    """Nothing more is handed out here; all that was has been taken."""
+
+
 class Watch:
     """The latest version of each watched document that has changed since the watcher last looked."""
 
@@ -47,6 +51,7 @@ class Watch:
         self._pending: dict[tuple[str, str], Document] = {}
         self._changed = asyncio.Event()
         self._replaced = False
+        self._draining = False
 
     def offer(self, document: Document) -> None:
         """Take note of a version; it takes the place of an older one that nobody has looked at."""
@@ -61,8 +66,16 @@ class Watch:
         self._replaced = True
         self._changed.set()
 
+    def drain(self) -> None:
+        """Take note that the process is to end."""
+        self._draining = True
+        self._changed.set()
+
     async def next(self) -> list[Document]:
-        """Wait for changes, and take them all. Raises Replaced, once, when everything is to be read again."""
+        """Wait for changes, and take them all. Raises Replaced, once, when everything is to be read again.
+
+        Raises Drained, once, when there is nothing left to take and the process is to end.
+        """
         await self._changed.wait()
         self._changed.clear()
         documents = list(self._pending.values())
@@ -70,6 +83,11 @@ class Watch:
         if self._replaced:
             self._replaced = False
             raise Replaced
+        if self._draining and documents:
+            self._changed.set()
+        elif self._draining:
+            self._draining = False
+            raise Drained
         return documents
 
 
@@ -88,6 +106,7 @@ class Live:
         self._containers = containers
         self._watches: dict[Topic, set[Watch]] = {}
         self._cursors: dict[str, dict[FeedRange, str]] = {}
+        self._draining = False
 
     async def start(self) -> None:
         """Note where the feeds stand now."""
@@ -109,6 +128,8 @@ class Live:
         """Watch a document, a partition, or all of a container while in the context."""
         topic = (container, partition, id)
         watch = self.watches()
+        if self._draining:
+            watch.drain()
         self._watches.setdefault(topic, set()).add(watch)
         try:
             yield watch
@@ -117,6 +138,13 @@ class Live:
             watches.remove(watch)
             if not watches:
                 del self._watches[topic]
+
+    def drain(self) -> None:
+        """Have all that is streamed come to its end, also what is watched from now on: the process is to end."""
+        self._draining = True
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.drain()
 
     @property
     def watchers(self) -> int:
@@ -192,7 +220,7 @@ async def versions(
     """The document as `view` now, if it is newer than version `since`; then each newer version as it comes.
 
     Waits for a document that does not exist yet. Raises TimeoutError when it would wait beyond `until`, a time of the
-    event loop.
+    event loop; without one it ends when the live view is drained.
     """
     with live.watch(container, partition, id) as watch:
         documents = await _current(store, container, partition, id)
@@ -206,6 +234,10 @@ async def versions(
                     documents = await watch.next()
             except Replaced:
                 documents = await _current(store, container, partition, id)
+            except Drained:
+                if until is None:
+                    return
+                documents = []
 
 
 async def _current(store: Store, container: str, partition: str, id: str) -> list[Document]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from read_model.live import Live, Replaced, versions
+from read_model.live import Drained, Live, Replaced, versions
 from read_model.orders.queries import ALL_ORDERS, OrderFilter, orders
 from read_model.orders.views import (
     CUSTOMER_VIEWS,
@@ -93,11 +93,15 @@ async def order_frames(
             cursor = live.position(CUSTOMER_VIEWS.name)
             rows = await orders(store, customer_id, where, window=Window(snapshot)) if snapshot else None
             yield OrdersFrame(FrameKind.SNAPSHOT, newer(rows.nodes if rows else ()), cursor)
-            with suppress(Replaced):
-                while True:
-                    cursor = live.position(CUSTOMER_VIEWS.name)
-                    if fresh := newer(_order_views(await watch.next())):
-                        yield OrdersFrame(FrameKind.CHANGES, fresh, cursor)
+            try:
+                with suppress(Replaced):
+                    while True:
+                        cursor = live.position(CUSTOMER_VIEWS.name)
+                        if fresh := newer(_order_views(await watch.next())):
+                            yield OrdersFrame(FrameKind.CHANGES, fresh, cursor)
+            except Drained:
+                yield OrdersFrame(FrameKind.CHANGES, [], live.position(CUSTOMER_VIEWS.name))
+                return
             begun_anew = True
             seen.clear()
             listed.clear()
