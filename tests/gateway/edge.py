@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from gateway.app import create_app
 from gateway.serve import listen
+from gateway.server import Server, WebSocketProtocol
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.wiring import Gateway
@@ -58,8 +59,8 @@ class Edge:
             yield socket
 
 
-class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs the tests."""
+class QuietServer(Server):
+    """The server, except that it leaves signals to whoever runs the tests."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -74,8 +75,8 @@ async def open_edge(
     url = f"sqlite:///{store or ':memory:'}"
     app = create_app(Settings(store_url=url, **settings), telemetry)
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(app, ws="websockets-sansio", lifespan="on", log_config=None, timeout_graceful_shutdown=1)
-    server = Server(config)
+    config = uvicorn.Config(app, ws=WebSocketProtocol, lifespan="on", log_config=None, timeout_graceful_shutdown=1)
+    server = QuietServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await until(lambda: server.started or serving.done())

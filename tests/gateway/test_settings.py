@@ -49,6 +49,10 @@ FROM_ENVIRONMENT = [
     ("CHECKPOINT_S", "0.5", 0.5),
     ("FRESHNESS_S", "0.5", 0.5),
     ("READY_LAG_S", "0", 0.0),
+    ("SOCKET_INIT_S", "0.5", 0.5),
+    ("SOCKET_OPERATIONS", "1", 1),
+    ("KEEP_ALIVE_S", "0.5", 0.5),
+    ("DRAIN_S", "0", 0.0),
 ]
 
 
@@ -92,6 +96,10 @@ BAD = [
     ("LEASE_EXPIRY_S", "nan"),
     ("FRESHNESS_S", "0"),
     ("READY_LAG_S", "-1"),
+    ("SOCKET_INIT_S", "0"),
+    ("SOCKET_OPERATIONS", "0"),
+    ("KEEP_ALIVE_S", "0"),
+    ("DRAIN_S", "-1"),
 ]
 
 
