@@ -49,10 +49,10 @@ async def test_a_document_that_cannot_be_executed_is_told_in_an_event(edge: Edge
 @pytest.mark.parametrize("query", [BARE, LIST])
 async def test_each_event_has_the_cursor_of_its_frame_as_its_id(edge: Edge, query: str) -> None:
     async with over_events(edge.url, query) as client:
-        for _ in range(2):
+        for number in (1, 2):
             result = await client.next()
             assert client.id == result["data"]["customerOrdersUpdated"]["cursor"]
-            await create(edge)
+            await create(edge, number)
 
 
 async def test_the_cursor_is_found_under_another_name_and_in_fragments(edge: Edge) -> None:
