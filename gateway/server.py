@@ -31,14 +31,23 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _drain(self, drain: Drain) -> None:
+        """Let streams end, all be sent, and sockets be closed by both sides; after the time for it, cut off who has not
+        read. A connection that is closed too early takes back what its client has not read yet."""
         drain.begin()
         with suppress(TimeoutError):
             async with asyncio.timeout(drain.within_s):
-                while drain.held and not self.force_exit:  # noqa: ASYNC110  a signal handler sets no event
+                while (drain.held or self._sockets() or self._unsent()) and not self.force_exit:  # noqa: ASYNC110
                     await asyncio.sleep(TICK_S)
-        for connection in list(self.server_state.connections):
-            if connection.transport.get_write_buffer_size():  # its client does not read
-                connection.transport.abort()
+        for transport in self._unsent():
+            transport.abort()
+
+    def _sockets(self) -> bool:
+        return any(isinstance(connection, WebSocketProtocol) for connection in self.server_state.connections)
+
+    def _unsent(self) -> list[asyncio.Transport]:
+        """The connections with something that their clients have not taken."""
+        transports = (connection.transport for connection in self.server_state.connections)
+        return [transport for transport in transports if transport.get_write_buffer_size()]
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -49,7 +49,8 @@ class Socket:
                 told: Json = message.json()
                 if told["type"] != "ping":
                     return told
-        return self.socket.close_code or 0
+        assert message.type is aiohttp.WSMsgType.CLOSE, message
+        return int(message.data)
 
     async def next(self) -> Json:
         told = await self.receive()
