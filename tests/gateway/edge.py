@@ -30,6 +30,7 @@ class Edge:
     app: Starlette
     url: str
     http: aiohttp.ClientSession
+    server: "QuietServer"
 
     @property
     def gateway(self) -> Gateway:
@@ -81,7 +82,7 @@ async def open_edge(
     try:
         await until(lambda: server.started or serving.done())
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as http:
-            yield Edge(app, f"http://127.0.0.1:{listener.getsockname()[1]}", http)
+            yield Edge(app, f"http://127.0.0.1:{listener.getsockname()[1]}", http, server)
     finally:
         server.should_exit = True
         async with asyncio.timeout(PATIENCE_S):

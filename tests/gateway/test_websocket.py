@@ -203,9 +203,8 @@ async def test_an_operation_too_many_is_an_error_of_its_own() -> None:
 async def test_an_operation_that_fails_for_a_reason_of_ours_is_an_error_and_logged(
     edge: Edge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: Any) -> AsyncIterator[None]:
+    def fail(*_: Any) -> None:
         raise RuntimeError("no such luck")
-        yield
 
     monkeypatch.setattr(Executor, "stream", fail)
     async with begun(edge) as socket:
