@@ -10,7 +10,7 @@ from gateway.wiring import now
 from projector.leases import Timing
 from projector.orders import PROJECTIONS
 from projector.worker import Worker
-from read_model.live import Live, Watch, versions
+from read_model.live import Drained, Live, Watch, versions
 from read_model.orders import CUSTOMER_VIEWS, OrderView
 from store import Changes, Container, ContainerDelegate, Document, Scope, Start, Store, Unavailable
 from tests.engines import Engine, on_engines
@@ -317,3 +317,14 @@ async def test_a_stream_whose_task_is_cancelled_no_longer_watches(world: World) 
         waiting.cancel()
         await asyncio.wait([waiting])
         assert live.watchers == 0
+
+
+async def test_what_is_drained_gives_what_it_has_and_then_says_so_once() -> None:
+    watch = Watch()
+    watch.offer(Document("ada", "n1", "1", b"{}"))
+    watch.drain()
+    assert [document.id for document in await watch.next()] == ["n1"]
+    with pytest.raises(Drained):
+        await watch.next()
+    watch.offer(Document("ada", "n2", "1", b"{}"))
+    assert [document.id for document in await watch.next()] == ["n2"]
