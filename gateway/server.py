@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors.multiprocess import Process
@@ -62,6 +64,13 @@ class Server(uvicorn.Server):
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Uvicorn's, except that a client that answers no ping is let go, also if it does not read either."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Wait until the transport takes more, and send. Raises ClientDisconnected also where a close is on its way."""
+        await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
 
     def keepalive_timeout(self) -> None:
         """Close, and wait for nothing."""
