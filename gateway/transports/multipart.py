@@ -7,6 +7,7 @@ from gateway.execution import Result
 from gateway.transports.json import encode
 
 DELIMITER = b"\r\n--graphql"
+RESTART = {"message": "The service restarts; ask again.", "extensions": {"code": "SERVICE_RESTART"}}
 
 
 class Parts:
@@ -18,6 +19,8 @@ class Parts:
 
     def __init__(self) -> None:
         self.heartbeat = _part(b"{}")
+        # An answer that merely ends is complete to Apollo's client; this is an error of the transport to it.
+        self.cut = _part(encode({"payload": None, "errors": [RESTART]})) + self.ending
 
     def write(self, result: Result) -> bytes:
         """A part whose payload the result is."""

@@ -24,6 +24,7 @@ class Events:
     opening = b""
     heartbeat = b":\n\n"
     ending = b"event: complete\ndata:\n\n"
+    cut = b""
 
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors

@@ -25,6 +25,8 @@ class Form(Protocol):
     """Comes when nothing has for a while."""
     ending: bytes
     """Says that there are no more results."""
+    cut: bytes
+    """Says that there are more, elsewhere."""
 
     def write(self, result: Result) -> bytes:
         """A result, whole."""
@@ -43,7 +45,7 @@ async def respond(
     """Answer with the results of an operation as they come, and a heartbeat every `keep_alive_s` seconds.
 
     Each result is asked for when the transport has taken the one before. The source is closed when the client goes
-    away. A subscription that the end of the process ends has no ending, so that its client asks again elsewhere.
+    away. A subscription that the end of the process ends is cut, so that its client asks again elsewhere.
     """
     headers = MutableHeaders({"content-type": form.media_type, "cache-control": "no-cache", "x-accel-buffering": "no"})
     with gateway.drain.holding():
@@ -53,7 +55,7 @@ async def respond(
         if not await _pass_on(results, form, keep_alive_s, receive, send):
             return
         cut = gateway.drain.begun and executor.kind(operation) is OperationType.SUBSCRIPTION
-        await send({"type": "http.response.body", "body": b"" if cut else form.ending, "more_body": False})
+        await send({"type": "http.response.body", "body": form.cut if cut else form.ending, "more_body": False})
 
 
 async def _pass_on(

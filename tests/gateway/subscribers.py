@@ -143,8 +143,15 @@ class Parts(Answer):
         raise AssertionError("the answer has ended")
 
     async def end(self) -> str:
-        assert await self.part() is None
-        return "complete" if self.unread == b"--\r\n" else "cut"
+        last = await self.part()
+        ended = await self.part() if last else last
+        assert (ended, self.unread) == (None, b"--\r\n")
+        return "complete" if last is None else self._cut(last)
+
+    def _cut(self, part: bytes) -> str:
+        told = json.loads(part.partition(b"\r\n\r\n")[2])
+        assert (told["payload"], told["errors"][0]["extensions"]) == (None, {"code": "SERVICE_RESTART"})
+        return "cut"
 
 
 def _abort(answer: aiohttp.ClientResponse) -> None:
