@@ -45,7 +45,7 @@ def serve(
     ] = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes share the port and the store.")] = 1,
 ) -> None:
-    """Serve GraphQL over HTTP and WebSocket, with a projector in the same process.
+    """Serve GraphQL over HTTP, WebSocket and server-sent events, with a projector in the same process.
 
     The playground is at /, GraphQL at /graphql, and /healthz and /readyz are for whoever runs it.
     """

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvicorn
 from starlette.applications import Starlette
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.drain import Drain
 from gateway.freshness import Freshness
 from gateway.serve import listen_near
 from gateway.settings import Settings
@@ -30,6 +31,7 @@ class Running:
     supervisor: Supervisor
     freshness: Freshness
     telemetry: Telemetry
+    drain: Drain = field(default_factory=Drain)
 
 
 def routes(*, metrics: bool = True) -> list[Route]:
@@ -46,13 +48,16 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 while requests can be served: the store answers, no loop fails, and the read model is not too far behind."""
+    """200 while requests can be served: the store answers, no loop fails, the read model is not too far behind, and the
+    process is not about to end."""
     running: Running = request.app.state.gateway
     problems = running.supervisor.failing | running.freshness.problems
     try:
         await running.store.ping()
     except StoreError as error:
         problems["store"] = str(error)
+    if running.drain.begun:
+        problems["draining"] = "the process is about to end"
     return JSONResponse({"status": "not ready" if problems else "ok", "problems": problems}, 503 if problems else 200)
 
 

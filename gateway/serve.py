@@ -6,9 +6,10 @@ import socket
 from contextlib import suppress
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from gateway import logs
+from gateway.server import Server, WebSocketProtocol, Worker
 from gateway.settings import Settings
 
 NEAR = 64
@@ -41,7 +42,7 @@ def listen_near(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
-    """Serve on `listener` until SIGTERM or SIGINT."""
+    """Serve on `listener` until SIGTERM or SIGINT; then drain (`gateway.server`), and return."""
     if workers > 1:  # a scraper would ask one of them, and never know which
         settings = settings.model_copy(update={"metrics": False})
     # The application reads its settings from the environment, also in workers, which are processes of their own. Of
@@ -53,7 +54,7 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         factory=True,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         lifespan="on",
         log_config=logs.config(settings.log_level, settings.log_format),
         access_log=False,
@@ -61,6 +62,7 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         timeout_graceful_shutdown=10,
     )
     if workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     else:
-        Multiprocess(config, sockets=[listener]).run()
+        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no other way to say so
+        multiprocess.Multiprocess(config, sockets=[listener]).run()

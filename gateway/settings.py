@@ -80,6 +80,17 @@ class Settings(BaseSettings):
         60.0, ge=0, description="Seconds that the read model may be behind for `/readyz` to say ready; 0: any number."
     )
 
+    socket_init_s: float = Field(
+        10.0, gt=0, description="Seconds that a client has for `connection_init` after it has opened a WebSocket."
+    )
+    socket_operations: int = Field(100, ge=1, description="Operations that one WebSocket may have at a time.")
+    keep_alive_s: float = Field(
+        15.0, gt=0, description="Seconds between signs of life on sockets and streams: pings, comments, empty parts."
+    )
+    drain_s: float = Field(
+        5.0, ge=0, description="Seconds that sockets and streams may take to end when the process is told to."
+    )
+
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
     def _can_be_exported_to(cls, endpoint: str | None) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gateway.bars import bars
+from gateway.drain import Drain
 from gateway.freshness import Freshness
 from gateway.health import Running, own_port
 from gateway.keys import KEYS, open_signer
@@ -118,7 +119,14 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
         )
         telemetry.metrics.watch(store, supervisor, freshness, live)
         try:
-            yield Gateway(store=store, supervisor=supervisor, freshness=freshness, telemetry=telemetry, context=context)
+            yield Gateway(
+                store=store,
+                supervisor=supervisor,
+                freshness=freshness,
+                telemetry=telemetry,
+                drain=Drain(live.drain, settings.drain_s),
+                context=context,
+            )
         finally:
             await supervisor.stop()
 

@@ -9,9 +9,13 @@ T = TypeVar("T")
 
 
 async def ended(*tasks: Task) -> None:
-    """Cancel the tasks, once each so that they can do what they do in the end, and return when all have ended."""
+    """Cancel the tasks, once each so that they can do what they do in the end, and return when all have ended.
+
+    One that somebody has cancelled before is waited for.
+    """
     for task in tasks:
-        task.cancel()
+        if not task.cancelling():
+            task.cancel()
     await _all_done(tasks)
 
 

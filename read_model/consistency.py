@@ -99,7 +99,7 @@ async def _shown(
             async for newer in views:
                 if is_it(newer):
                     return newer
-        raise TimeoutError  # the process is to end
+        raise TimeoutError  # not reached: who waits for a time is not told that the process is to end
 
     customer_id = customer_of(order_id)
     order = await seen(CUSTOMER_VIEWS.name, customer_id, order_id, OrderView, lambda order: order.version >= version)

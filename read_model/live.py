@@ -265,7 +265,9 @@ async def versions(
             except Lost:
                 documents = await _current(store, container, partition, id)
             except Drained:
-                return
+                if until is None:
+                    return
+                documents = []
 
 
 async def _current(store: Store, container: str, partition: str, id: str) -> list[Document]:

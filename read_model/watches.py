@@ -65,10 +65,12 @@ class Watch:
     async def next(self) -> list[Document]:
         """Wait for changes, and take them all. Raises Lost as `take`.
 
-        Raises Drained when there is nothing left to take and the process is to end.
+        Raises Drained, once, when there is nothing left to take and the process is to end.
         """
         await self._changed.wait()
         documents = self.take()
         if self._draining and not documents:
+            self._draining = False
+            self._changed.clear()
             raise Drained
         return documents

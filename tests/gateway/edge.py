@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from gateway.app import create_app
 from gateway.serve import listen
+from gateway.server import Server, WebSocketProtocol
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.wiring import Gateway
@@ -29,6 +30,7 @@ class Edge:
     app: Starlette
     url: str
     http: aiohttp.ClientSession
+    server: "QuietServer"
 
     @property
     def gateway(self) -> Gateway:
@@ -58,8 +60,8 @@ class Edge:
             yield socket
 
 
-class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs the tests."""
+class QuietServer(Server):
+    """The server, except that it leaves signals to whoever runs the tests."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -74,13 +76,13 @@ async def open_edge(
     url = f"sqlite:///{store or ':memory:'}"
     app = create_app(Settings(store_url=url, **settings), telemetry)
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(app, ws="websockets-sansio", lifespan="on", log_config=None, timeout_graceful_shutdown=1)
-    server = Server(config)
+    config = uvicorn.Config(app, ws=WebSocketProtocol, lifespan="on", log_config=None, timeout_graceful_shutdown=1)
+    server = QuietServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await until(lambda: server.started or serving.done())
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as http:
-            yield Edge(app, f"http://127.0.0.1:{listener.getsockname()[1]}", http)
+            yield Edge(app, f"http://127.0.0.1:{listener.getsockname()[1]}", http, server)
     finally:
         server.should_exit = True
         async with asyncio.timeout(PATIENCE_S):

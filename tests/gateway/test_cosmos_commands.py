@@ -1,6 +1,5 @@
 """The command line on Cosmos DB, as processes: what is wrong is named, nothing is left open, and no key is shown."""
 
-import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -83,7 +82,7 @@ async def test_a_gateway_serves_and_ends_without_leaving_anything_open(
             "customerOrderSummary": None
         }
     said = capsys.readouterr().out
-    assert process.process.returncode == -signal.SIGTERM  # which uvicorn passes on when it has ended well
+    assert process.process.returncode == 0
     assert "nclosed" not in said
     assert server.key not in said
 

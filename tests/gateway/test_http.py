@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.edge import Edge, open_edge
+from tests.gateway.subscribers import MULTIPART
 from tests.projector.world import until
 from tests.schema.api import UUIDS, new_order
 
@@ -35,10 +36,9 @@ async def test_a_query_is_answered_by_get(edge: Edge) -> None:
 
 
 async def test_a_command_is_refused_by_get(edge: Edge) -> None:
-    status, _ = await edge.get(
-        "/graphql", query=f'mutation {{ submitOrder(input: {{orderId: "{ORDER_ID}"}}) {{ __typename }} }}'
-    )
-    assert status in (400, 405)
+    query = f'mutation {{ submitOrder(input: {{orderId: "{ORDER_ID}"}}) {{ __typename }} }}'
+    async with edge.http.get(f"{edge.url}/graphql", params={"query": query}) as answer:
+        assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,24 @@ async def test_a_command_is_refused_by_get(edge: Edge) -> None:
 async def test_what_is_wrong_with_a_document_is_told_in_errors(edge: Edge, document: str) -> None:
     status, text = await edge.post({"query": document})
     assert status == 200
-    assert json.loads(text)["errors"][0]["message"]
+    answer = json.loads(text)
+    assert answer["errors"][0]["message"]
+    assert ("data" in answer) is ("order" in document)
+
+
+SUBSCRIPTION = {"query": "subscription { ordersUpdated { kind } }"}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "multipart/mixed", "multipart/mixed;deferSpec=20220824", "*/*"])
+async def test_a_subscription_is_refused_where_it_cannot_be_streamed(edge: Edge, accept: str) -> None:
+    async with edge.http.post(f"{edge.url}/graphql", json=SUBSCRIPTION, headers={"accept": accept}) as answer:
+        assert (answer.status, answer.content_type) == (406, "application/json")
+
+
+@pytest.mark.parametrize("query", ["{ __typename }", "{", "{ nothing }"])
+async def test_a_query_of_a_client_that_accepts_parts_has_one_answer(edge: Edge, query: str) -> None:
+    async with edge.http.post(f"{edge.url}/graphql", json={"query": query}, headers={"accept": MULTIPART}) as answer:
+        assert (answer.status, answer.content_type) == (200, "application/json")
 
 
 DEEP = b'{"query": "{ __typename }", "variables": {"a": %s%s}}' % (b"[" * 100_000, b"]" * 100_000)
@@ -65,6 +82,8 @@ BODIES: dict[str, bytes] = {
     "deep": DEEP,
     "deep and open": b"[" * 100_000,
     "long integer": b'{"query": "{ __typename }", "variables": {"a": ' + b"9" * 5000 + b"}}",
+    "no number": b'{"query": "{ __typename }", "variables": {"a": NaN}}',
+    "operation name is half a character": b'{"query": "{ __typename }", "operationName": "\\ud800"}',
     "query is a number": b'{"query": 5}',
     "query is null": b'{"query": null}',
     "query is an object": b'{"query": {}}',
@@ -83,6 +102,7 @@ async def test_a_body_that_is_no_request_is_a_400_with_a_sentence(edge: Edge, bo
     status, text = await edge.post(body)
     assert (status, "Traceback" in text) == (400, False)
     assert 10 < len(text) < 300
+    assert json.loads(text)["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("name", ["variables", "extensions"])
@@ -97,8 +117,8 @@ async def test_a_parameter_that_is_no_object_is_a_400_with_a_sentence(edge: Edge
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x", ""]
 )
 async def test_a_body_of_another_type_is_refused(edge: Edge, content_type: str) -> None:
-    status, _ = await edge.post(b'{"query": "{ __typename }"}', content_type)
-    assert status in (400, 415)
+    status, text = await edge.post(b'{"query": "{ __typename }"}', content_type)
+    assert (status, json.loads(text)["errors"][0]["message"]) == (415, "The body must be application/json.")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])

@@ -52,6 +52,10 @@ FROM_ENVIRONMENT = [
     ("MAX_WAIT_MS", "0", 0),
     ("FRESHNESS_S", "0.5", 0.5),
     ("READY_LAG_S", "0", 0.0),
+    ("SOCKET_INIT_S", "0.5", 0.5),
+    ("SOCKET_OPERATIONS", "1", 1),
+    ("KEEP_ALIVE_S", "0.5", 0.5),
+    ("DRAIN_S", "0", 0.0),
 ]
 
 
@@ -98,6 +102,10 @@ BAD = [
     ("MAX_WAIT_MS", "-1"),
     ("FRESHNESS_S", "0"),
     ("READY_LAG_S", "-1"),
+    ("SOCKET_INIT_S", "0"),
+    ("SOCKET_OPERATIONS", "0"),
+    ("KEEP_ALIVE_S", "0"),
+    ("DRAIN_S", "-1"),
 ]
 
 

@@ -75,3 +75,17 @@ async def test_the_first_that_fails_ends_the_others() -> None:
     with pytest.raises(ValueError, match="no"):
         await first_of(tidy.run(), fail())
     assert tidy.tidied
+
+
+async def test_a_task_that_was_cancelled_before_is_waited_for_and_not_disturbed() -> None:
+    tidy = Tidy()
+    task = asyncio.create_task(tidy.run())
+    await asyncio.sleep(0)
+    task.cancel()
+    await tidy.tidying.wait()
+    waiting = asyncio.create_task(ended(task))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    tidy.go.set()
+    await waiting
+    assert (tidy.tidied, task.cancelled()) == (True, True)

@@ -12,7 +12,7 @@ from projector.orders import PROJECTIONS
 from projector.worker import Worker
 from read_model.live import Live, versions
 from read_model.orders import CUSTOMER_VIEWS, OrderView
-from read_model.watches import Watch
+from read_model.watches import Drained, Watch
 from store import Changes, Container, ContainerDelegate, Document, Scope, Start, Store, Unavailable
 from tests.engines import Engine, on_engines
 from tests.projector.delegates import With
@@ -318,3 +318,38 @@ async def test_a_stream_whose_task_is_cancelled_no_longer_watches(world: World) 
         waiting.cancel()
         await asyncio.wait([waiting])
         assert live.watchers == 0
+
+
+async def test_what_is_drained_gives_what_it_has_and_then_says_so_once() -> None:
+    watch = Watch()
+    watch.offer(Document("ada", "n1", "1", b"{}"))
+    watch.drain()
+    assert [document.id for document in await watch.next()] == ["n1"]
+    with pytest.raises(Drained):
+        await watch.next()
+    watch.offer(Document("ada", "n2", "1", b"{}"))
+    assert [document.id for document in await watch.next()] == ["n2"]
+
+
+async def test_a_stream_ends_when_it_is_drained_and_who_waits_for_a_time_goes_on_waiting(world: World) -> None:
+    time = asyncio.get_running_loop().time() + PATIENCE_S
+    async with living(world.store) as live:
+        bounded = versions(world.store, live, CUSTOMER_VIEWS.name, "ada", A, OrderView, until=time)
+        async with views(world.store, live) as stream, Stream(bounded) as waiter:
+            ending = asyncio.create_task(_all(stream))
+            waiting = asyncio.create_task(_all(waiter, 1))
+            await until(lambda: live.watchers == 2)
+            live.drain()
+            assert await ending == await _all(views(world.store, live)) == []
+            await put(world.store, an_order(1))
+            assert await waiting == [1]
+
+
+async def _all(stream: Stream[OrderView], most: int | None = None) -> list[int]:
+    """The versions in a stream, to its end or `most` of them."""
+    found: list[int] = []
+    async for order in stream:
+        found.append(order.version)
+        if len(found) == most:
+            break
+    return found

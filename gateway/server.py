@@ -1,0 +1,91 @@
+"""The server: uvicorn, which drains before it closes anything, and lets nobody who does not read hold it up."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import HANDLED_SIGNALS
+from uvicorn.supervisors.multiprocess import Process
+
+from gateway.drain import Drain
+
+TICK_S = 0.02
+
+
+class Server(uvicorn.Server):
+    """Uvicorn closes every socket as soon as it is told to end; here the application first ends what it streams.
+
+    The application gives its `Drain` in the state of its lifespan. Meanwhile it is served as before, so that who asks
+    is told that it is not ready. A second SIGINT ends it at once.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then end as uvicorn does: requests that are being answered are answered."""
+        drain: Drain | None = self.lifespan.state.get("drain")
+        if drain:
+            await self._drain(drain)
+        await super().shutdown(sockets)
+
+    async def _drain(self, drain: Drain) -> None:
+        """Let streams end, all be sent, and sockets be closed by both sides; after the time for it, cut off who has not
+        read. A connection that is closed too early takes back what its client has not read yet."""
+        drain.begin()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain.within_s):
+                while (drain.held or self._sockets() or self._unsent()) and not self.force_exit:  # noqa: ASYNC110
+                    await asyncio.sleep(TICK_S)
+        for transport in self._unsent():
+            transport.abort()
+
+    def _sockets(self) -> bool:
+        return any(isinstance(connection, WebSocketProtocol) for connection in self.server_state.connections)
+
+    def _unsent(self) -> list[asyncio.Transport]:
+        """The connections with something that their clients have not taken."""
+        transports = (connection.transport for connection in self.server_state.connections)
+        return [transport for transport in transports if transport.get_write_buffer_size()]
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, except that a signal is not raised again at the end: who ends when told to has not failed."""
+        before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Uvicorn's, except that a client that answers no ping is let go, also if it does not read either."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Wait until the transport takes more, and send. Raises ClientDisconnected also where a close is on its way."""
+        await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
+
+    def keepalive_timeout(self) -> None:
+        """Close, and wait for nothing."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+
+class Worker(Process):
+    """One of several processes that share a socket, with the server above."""
+
+    _server: uvicorn.Server | None
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """The server of this process."""
+        if self._server is None:
+            self._server = Server(config=self.config)
+        return self._server

@@ -1,0 +1,21 @@
+"""How operations reach the gateway, and results its clients; docs/transports.md says what clients may expect."""
+
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from gateway.execution import Executor
+from gateway.settings import Settings
+from gateway.transports.http import Http
+from gateway.transports.sse import EventStream
+from gateway.transports.websocket import Sockets
+
+GRAPHQL_PATH = "/graphql"
+STREAM_PATH = "/graphql/stream"
+
+
+def transport_routes(executor: Executor, settings: Settings) -> list[BaseRoute]:
+    """GraphQL over HTTP, multipart and WebSocket at one path, and server-sent events at another."""
+    return [
+        Route(GRAPHQL_PATH, Http(executor, settings.keep_alive_s), methods=None),
+        WebSocketRoute(GRAPHQL_PATH, Sockets(executor, settings)),
+        Route(STREAM_PATH, EventStream(executor, settings.keep_alive_s), methods=None),
+    ]

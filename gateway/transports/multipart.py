@@ -1,0 +1,37 @@
+"""Subscriptions as parts of one answer, as Apollo's clients read them.
+
+https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
+"""
+
+from gateway.execution import Result
+from gateway.transports.json import encode
+
+DELIMITER = b"\r\n--graphql"
+RESTART = {"message": "The service restarts; ask again.", "extensions": {"code": "SERVICE_RESTART"}}
+
+
+class Parts:
+    """Results as parts, each with the delimiter behind it: a client reads a part when it has seen its end."""
+
+    media_type = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
+    opening = DELIMITER
+    ending = b"--\r\n"
+
+    def __init__(self) -> None:
+        self.heartbeat = _part(b"{}")
+        # An answer that merely ends is complete to Apollo's client; this is an error of the transport to it.
+        self.cut = _part(encode({"payload": None, "errors": [RESTART]})) + self.ending
+
+    def write(self, result: Result) -> bytes:
+        """A part whose payload the result is."""
+        return _part(encode({"payload": result}))
+
+
+def accepted(accept: str) -> bool:
+    """Whether a header `Accept` asks for this."""
+    kinds = (kind.replace(" ", "").replace('"', "").lower().split(";") for kind in accept.split(","))
+    return any(kind[0] == "multipart/mixed" and "subscriptionspec=1.0" in kind[1:] for kind in kinds)
+
+
+def _part(body: bytes) -> bytes:
+    return b"\r\nContent-Type: application/json\r\n\r\n" + body + DELIMITER

@@ -1,0 +1,202 @@
+"""graphql-transport-ws: any number of operations over one socket, each of which ends on its own.
+
+An operation asks its source for the next result when the transport has taken the last one, so what a slow client has
+not read is not kept here: the live view coalesces it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from graphql import GraphQLError
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+from strawberry.types.graphql import OperationType
+
+from gateway.drain import Drain
+from gateway.execution import Executor, Operation
+from gateway.settings import Settings
+from gateway.transports.json import encode
+from gateway.transports.messages import (
+    SUBPROTOCOL,
+    Closing,
+    Code,
+    Complete,
+    ConnectionInit,
+    Message,
+    Ping,
+    Pong,
+    Subscribe,
+    read,
+)
+from gateway.wiring import Context, Gateway
+from projector.tasks import Task, ended, first_of
+
+log = logging.getLogger(__name__)
+
+REASON_BYTES = 123
+"""What a control frame holds besides the code (RFC 6455, 5.5)."""
+
+
+class Sockets:
+    """An ASGI application that talks to whoever opens a socket."""
+
+    def __init__(self, executor: Executor, settings: Settings) -> None:
+        self._executor = executor
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Accept the socket, unless a page of another origin opens it, and serve it until it is closed."""
+        await receive()  # websocket.connect
+        if not _same_origin(Headers(scope=scope)):
+            await send({"type": "websocket.close"})
+        elif SUBPROTOCOL not in scope["subprotocols"]:
+            await send({"type": "websocket.accept"})
+            await _close(send, Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"Only {SUBPROTOCOL} is spoken here."))
+        else:
+            gateway: Gateway = scope["app"].state.gateway
+            conversation = Conversation(self._executor, self._settings, gateway.context, gateway.drain, receive, send)
+            with gateway.drain.holding():
+                await conversation.run()
+
+
+class Conversation:
+    """What is said over one socket."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        settings: Settings,
+        context: Context,
+        drain: Drain,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._executor = executor
+        self._settings = settings
+        self._context = context
+        self._drain = drain
+        self._receive = receive
+        self._asgi_send = send
+        self._until_init = asyncio.timeout(settings.socket_init_s)
+        self._acknowledged = False
+        self._operations: dict[str, Task] = {}
+        self._tasks: set[Task] = set()
+        """Of the operations, and of those that were completed by the client and have not ended yet."""
+
+    async def run(self) -> None:
+        """Talk until either side closes the socket. No task of it is left afterwards."""
+        try:
+            await self._asgi_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+            await first_of(self._listen(), self._mind())
+        except Closing as closing:
+            for task in self._tasks:
+                task.cancel()  # nothing may be sent behind the close
+            await _close(self._asgi_send, closing)
+        except OSError:  # the client has gone
+            pass
+        finally:
+            await ended(*self._tasks)
+
+    async def _listen(self) -> None:
+        """Take what the client sends until it has gone. Raises Closing."""
+        try:
+            async with self._until_init:
+                while (event := await self._receive())["type"] != "websocket.disconnect":
+                    await self._take(read(event.get("text")))
+        except TimeoutError as error:
+            raise Closing(Code.INIT_TIMEOUT, "Connection initialisation timeout") from error
+
+    async def _mind(self) -> None:
+        """Keep the socket alive until the process is to end, then let the operations end. Raises Closing."""
+        while not self._drain.begun:
+            try:
+                async with asyncio.timeout(self._settings.keep_alive_s):
+                    await self._drain.until_begun()
+            except TimeoutError:
+                if self._acknowledged:
+                    await self._send({"type": "ping"})
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        raise Closing(Code.SERVICE_RESTART, "Service restart")
+
+    async def _take(self, message: Message) -> None:
+        match message:
+            case ConnectionInit():
+                if self._acknowledged:
+                    raise Closing(Code.TOO_MANY_INITS, "Too many initialisation requests")
+                self._until_init.reschedule(None)
+                self._acknowledged = True
+                await self._send({"type": "connection_ack"})
+            case Ping(payload=payload):
+                await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+            case Pong():
+                pass
+            case Subscribe(id=id, payload=operation):
+                await self._subscribe(id, operation)
+            case Complete(id=id):
+                if task := self._operations.pop(id, None):
+                    task.cancel()
+
+    async def _subscribe(self, id: str, operation: Operation) -> None:
+        if not self._acknowledged:
+            raise Closing(Code.UNAUTHORIZED, "Unauthorized")
+        if id in self._operations:
+            raise Closing(Code.SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
+        limit = self._settings.socket_operations
+        if len(self._operations) >= limit:
+            await self._send(_error(id, f"At most {limit} operations at a time.", "TOO_MANY_OPERATIONS"))
+        elif not self._drain.begun:
+            task = asyncio.create_task(self._operate(id, operation))
+            self._operations[id] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _operate(self, id: str, operation: Operation) -> None:
+        """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
+        try:
+            async with aclosing(self._executor.stream(operation, self._context)) as results:
+                async for result in results:
+                    if "data" not in result:
+                        return await self._end(id, {"type": "error", "id": id, "payload": result["errors"]})
+                    await self._send({"type": "next", "id": id, "payload": result})
+            if self._drain.begun and self._executor.kind(operation) is OperationType.SUBSCRIPTION:
+                return None  # so that the client asks again elsewhere
+            await self._end(id, {"type": "complete", "id": id})
+        except OSError:  # the client has gone
+            pass
+        except Exception:
+            log.exception("an operation failed")
+            await self._end(id, _error(id, "Unexpected error.", "INTERNAL"))
+
+    async def _end(self, id: str, message: Mapping[str, Any]) -> None:
+        """Send the last message of an operation; its id is free before the client has it."""
+        self._operations.pop(id, None)
+        await self._send(message)
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        """Send a message as soon as the transport takes one. Raises OSError when the client has gone."""
+        await self._asgi_send({"type": "websocket.send", "text": encode(message).decode()})
+
+
+async def _close(send: Send, closing: Closing) -> None:
+    reason = closing.reason.encode(errors="replace")[:REASON_BYTES].decode(errors="ignore")
+    with suppress(OSError):  # the client has gone
+        await send({"type": "websocket.close", "code": int(closing.code), "reason": reason})
+
+
+def _error(id: str, message: str, code: str) -> dict[str, Any]:
+    return {"type": "error", "id": id, "payload": [GraphQLError(message, extensions={"code": code}).formatted]}
+
+
+def _same_origin(headers: Headers) -> bool:
+    """Whether who asks is no page of another origin: browsers say where the page is from, and let any page ask."""
+    origin = headers.get("origin")
+    return (
+        origin is None
+        or headers.get("sec-fetch-site") == "same-origin"
+        or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    )
