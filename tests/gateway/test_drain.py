@@ -146,25 +146,23 @@ class Follower:
         self.codes: list[str] = []
 
     async def follow(self, gateway: Served) -> None:
-        """Keep the list until the socket is closed."""
-        seen: dict[str, int] = {}
+        """Keep the list, from where it was left, until the socket is closed."""
         async with over_socket(gateway.url, LIST, {"after": self.cursor}) as socket:
             while isinstance(told := await socket.receive(), dict):
                 assert told["type"] == "next", told
-                self._take(told["payload"]["data"]["customerOrdersUpdated"], seen)
+                self._take(told["payload"]["data"]["customerOrdersUpdated"])
         self.codes.append(str(told))
 
     async def shows_what_is_there(self, gateway: Served) -> bool:
         """Whether the list is what a fresh query answers."""
         return self.orders == await orders(gateway)
 
-    def _take(self, told: dict[str, Any], seen: dict[str, int]) -> None:
+    def _take(self, told: dict[str, Any]) -> None:
+        assert told["kind"] == ("CHANGES" if self.cursor else "SNAPSHOT")
         self.cursor = told["cursor"]
-        if told["kind"] == "RESET":
-            self.orders.clear()
         for order in told["orders"]:
-            assert seen.get(order["id"], 0) < order["version"]
-            seen[order["id"]] = self.orders[order["id"]] = order["version"]
+            assert self.orders.get(order["id"], 0) < order["version"]
+            self.orders[order["id"]] = order["version"]
 
 
 ALL = '{ customerOrders(customerId: "ada", first: 100) { nodes { id version } } }'
