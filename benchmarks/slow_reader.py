@@ -122,15 +122,15 @@ async def run(changes: int) -> None:
         async with http.ws_connect(url, protocols=protocols, max_msg_size=0) as quick_socket:
             quick = Client(quick_socket)
             await quick.begin()
-            print("alone:")
-            await measured(quick, changes // 10)
+            await measured(quick, changes // 10)  # everything is in use once
+            print(f"alone, {megabytes():.0f} MB:")
+            await measured(quick, changes)
             async with http.ws_connect(url, protocols=protocols, max_msg_size=0) as slow_socket:
                 slow = Client(slow_socket)
                 await slow.begin()
                 transport: Any = slow_socket._response.connection.transport  # type: ignore[union-attr]
                 transport.pause_reading()
-                before = megabytes()
-                print(f"beside one that does not read, {before:.0f} MB:")
+                print(f"beside one that does not read, {megabytes():.0f} MB:")
                 await measured(quick, changes)
                 print(f"  then {megabytes():.0f} MB")
                 transport.resume_reading()
