@@ -14,6 +14,7 @@ test.each(BLOCKS)("the recipe is the code: %s", (block) => {
 test.each([
   ["README", "orders"],
   ["apollo", "apollo"],
+  ["graphql-sse", "graphql-sse"],
   ["graphql-ws", "graphql-ws"],
 ])("the code of docs/clients/%s.md is all of %s.ts", (page, source) => {
   const blocks = [...read(`../../docs/clients/${page}.md`).matchAll(/```ts\n(.*?)```/gs)];
