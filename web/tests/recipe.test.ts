@@ -16,6 +16,7 @@ test.each([
   ["apollo", "apollo"],
   ["graphql-sse", "graphql-sse"],
   ["graphql-ws", "graphql-ws"],
+  ["urql", "urql"],
 ])("the code of docs/clients/%s.md is all of %s.ts", (page, source) => {
   const blocks = [...read(`../../docs/clients/${page}.md`).matchAll(/```ts\n(.*?)```/gs)];
   expect(blocks.map((match) => match[1]).join("\n")).toBe(read(`clients/${source}.ts`));
