@@ -1,0 +1,4 @@
+import { connect } from "./apollo";
+import { behaves } from "./behaviour";
+
+behaves("Apollo Client", connect);

@@ -1,0 +1,4 @@
+import { behaves } from "./behaviour";
+import { connect } from "./graphql-sse";
+
+behaves("graphql-sse", connect);

@@ -1,0 +1,4 @@
+import { behaves } from "./behaviour";
+import { connect } from "./graphql-ws";
+
+behaves("graphql-ws", connect);

@@ -1,0 +1,4 @@
+import { behaves } from "./behaviour";
+import { connect } from "./urql";
+
+behaves("urql", connect);
