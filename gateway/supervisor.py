@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from projector.tasks import ended
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.1
@@ -40,10 +42,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Cancel the loops and wait for them to end."""
-        tasks = [state.task for state in self.states.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*[state.task for state in self.states.values()])
 
     @property
     def alive(self) -> bool:

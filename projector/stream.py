@@ -13,7 +13,7 @@ from projector.follower import Follower
 from projector.leases import LEASES, Lease, LeaseLost, LeaseTable, Timing
 from projector.patience import Patience
 from projector.projection import Projection
-from projector.tasks import ended, first_done
+from projector.tasks import end, ended, first_done
 from store import Store, Turns
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Stream:
                     self._note_end(id, self._followed.pop(id))
                 await self._patiently(partial(self._table.look, self._source))
                 for id in self._followed.keys() & self._table.split:
-                    self._followed[id].cancel()  # it lets go of the lease, which is divided at the next look
+                    end(self._followed[id])  # it lets go of the lease, which is divided at the next look
                 await self._take_share()
                 pause = random.uniform(0.75, 1.25) * self._around.timing.acquire_s
                 await first_done(self._followed.values(), pause)

@@ -3,19 +3,26 @@
 import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 Task = asyncio.Task[Any]
 T = TypeVar("T")
 
+_told: WeakSet[Task] = WeakSet()
+"""Who was told to end. `Task.cancelling` cannot tell: a timeout within the task that has just expired counts too."""
+
+
+def end(task: Task) -> None:
+    """Cancel a task, once however often it is told, so that it can do what it does in the end."""
+    if task not in _told:
+        _told.add(task)
+        task.cancel()
+
 
 async def ended(*tasks: Task) -> None:
-    """Cancel the tasks, once each so that they can do what they do in the end, and return when all have ended.
-
-    One that somebody has cancelled before is waited for.
-    """
+    """Tell the tasks to end, and return when all have."""
     for task in tasks:
-        if not task.cancelling():
-            task.cancel()
+        end(task)
     await _all_done(tasks)
 
 

@@ -33,7 +33,7 @@ from gateway.transports.messages import (
     read,
 )
 from gateway.wiring import Context, Gateway
-from projector.tasks import Task, ended, first_of
+from projector.tasks import Task, end, ended, first_of
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Conversation:
             await first_of(self._listen(), self._mind())
         except Closing as closing:
             for task in self._tasks:
-                task.cancel()  # nothing may be sent behind the close
+                end(task)  # nothing may be sent behind the close
             await _close(self._asgi_send, closing)
         except OSError:  # the client has gone
             pass
@@ -139,7 +139,7 @@ class Conversation:
                 await self._subscribe(id, operation)
             case Complete(id=id):
                 if task := self._operations.pop(id, None):
-                    task.cancel()
+                    end(task)
 
     async def _subscribe(self, id: str, operation: Operation) -> None:
         if not self._acknowledged:

@@ -1,11 +1,12 @@
 """Tasks are seen to end, whatever happens to whoever waits for them."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from projector.tasks import ended, first_of, to_the_end
-from tests.projector.world import until
+from projector.tasks import end, ended, first_of, to_the_end
+from tests.projector.world import PATIENCE_S, until
 
 
 class Tidy:
@@ -40,6 +41,21 @@ async def test_who_is_cancelled_while_it_ends_a_task_lets_it_tidy_up_and_then_en
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert (tidy.tidied, task.cancelled()) == (True, True)
+
+
+async def test_a_task_whose_own_time_is_up_in_the_moment_in_which_it_is_told_to_end_ends() -> None:
+    async def look_again_and_again() -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.001):
+                    await asyncio.Event().wait()
+
+    task = asyncio.create_task(look_again_and_again())
+    while not task.cancelling():  # noqa: ASYNC110  # by the timeout, and the task has not heard of it yet
+        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        await ended(task)
+    assert task.cancelled()
 
 
 async def test_ending_what_has_ended_or_failed_is_no_error() -> None:
@@ -77,11 +93,11 @@ async def test_the_first_that_fails_ends_the_others() -> None:
     assert tidy.tidied
 
 
-async def test_a_task_that_was_cancelled_before_is_waited_for_and_not_disturbed() -> None:
+async def test_a_task_that_was_told_to_end_before_is_waited_for_and_not_disturbed() -> None:
     tidy = Tidy()
     task = asyncio.create_task(tidy.run())
     await asyncio.sleep(0)
-    task.cancel()
+    end(task)
     await tidy.tidying.wait()
     waiting = asyncio.create_task(ended(task))
     await asyncio.sleep(0)
