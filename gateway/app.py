@@ -1,15 +1,17 @@
 """The application: GraphQL on all its transports, the pages, and what an orchestrator asks."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TypedDict
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import health
 from gateway.drain import Drain
-from gateway.edge import Operations, Requests
+from gateway.edge import Requests
 from gateway.execution import Executor
 from gateway.health import own_port
 from gateway.pages import page_routes
@@ -26,6 +28,32 @@ class State(TypedDict):
     drain: Drain
 
 
+Transports = Sequence[Route | WebSocketRoute]
+Around = Callable[[ASGIApp], ASGIApp]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[State]]
+
+
+class Application(Starlette):
+    """Starlette, except that the transports are found by their paths alone, before anything else is looked at."""
+
+    def __init__(self, transports: Transports, routes: Sequence[BaseRoute], around: Around, lifespan: Lifespan) -> None:
+        """`around` wraps all of it."""
+        super().__init__(routes=[*transports, *routes], lifespan=lifespan)
+        self._around = around(self._route)
+        self._transports: dict[tuple[str, str | None], ASGIApp] = {
+            ("http" if isinstance(route, Route) else "websocket", route.path): route.app for route in transports
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request, a socket, or the lifespan."""
+        scope["app"] = self
+        await self._around(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport = self._transports.get((scope["type"], scope.get("path")))
+        await (transport or super().__call__)(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None, telemetry: Telemetry | None = None) -> Starlette:
     """The application; it opens the store when it is started, and closes it when it is stopped."""
     settings = settings or read_settings()
@@ -40,11 +68,10 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
         finally:
             await telemetry.close()
 
-    executor = Executor(build_schema(lambda: Operations(telemetry)))
-    routes = [
-        *transport_routes(executor, settings),
-        *health.routes(metrics=settings.metrics),
-        *page_routes(settings),
-    ]
-    around = Middleware(Requests, telemetry=telemetry, traced=GRAPHQL_PATH)
-    return Starlette(routes=routes, middleware=[around], lifespan=lifespan)
+    executor = Executor(build_schema(), telemetry)
+    return Application(
+        transports=transport_routes(executor, settings),
+        routes=[*health.routes(metrics=settings.metrics), *page_routes(settings)],
+        around=partial(Requests, telemetry=telemetry, traced=GRAPHQL_PATH),
+        lifespan=lifespan,
+    )

@@ -4,6 +4,7 @@ Labels hold names of ours (commands, codes, containers, projections), never what
 """
 
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
@@ -15,10 +16,24 @@ from gateway.supervisor import Supervisor
 from read_model.live import Live
 from store import Store
 
+M = TypeVar("M", Counter, Histogram)
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Children(dict[tuple[str, ...], M]):
+    """The children of a metric by the values of their labels; to look one up again costs nothing."""
+
+    def __init__(self, metric: M) -> None:
+        self._metric: Any = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> M:
+        child: M = self._metric.labels(*labels)
+        self[labels] = child
+        return child
 
 
 class Metrics:
@@ -37,11 +52,16 @@ class Metrics:
             "Commits of a command beyond its first.",
             "command",
         )
-        self.operations = self._counter(
-            "gateway_operations", "GraphQL operations that ended, by what became of them.", "type", "outcome"
+        self.operations = Children(
+            self._counter(
+                "gateway_operations", "GraphQL operations that ended, by what became of them.", "type", "outcome"
+            )
         )
-        self.operation_seconds = self._histogram(
-            "gateway_operation_seconds", "Time that queries and mutations took.", SECONDS, "type"
+        self.operation_seconds = Children(
+            self._histogram("gateway_operation_seconds", "Time that queries and mutations took.", SECONDS, "type")
+        )
+        self.executions = Children(
+            self._counter("gateway_executions", "Queries and mutations, by what executed them.", "by")
         )
         self.sockets = self._gauge("gateway_sockets", "WebSockets that are open.")
         self.subscribers = self._gauge("gateway_subscribers", "Subscriptions that are followed.")

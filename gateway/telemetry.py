@@ -1,9 +1,11 @@
 """What this process tells of itself: metrics always, spans where they are wanted; wrapped around what it watches."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from types import TracebackType
+from typing import Any, Self
 
 from gateway.logs import bound
 from gateway.metrics import Metrics
@@ -15,6 +17,8 @@ from store import Document, OutcomeUnknown, Store, StoreError, Throttled
 from write_model.commands import Applied, Command, E, S
 from write_model.handler import Aggregates, execute
 from write_model.refusals import CommandIdReused, Contended, NotFound, Rejected, VersionConflict
+
+SUBSCRIPTION = "subscription"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Telemetry:
                 self.metrics.command_retries.labels(command.name).inc(max(0, container.commits - 1))
                 tell({"outcome": outcome, "attempts": container.commits})
 
+    def operation(self, kind: str) -> "ObservedOperation":
+        """Counts, times and traces a GraphQL operation of that kind while in the context; it is told each result."""
+        return ObservedOperation(self, kind)
+
     @property
     def observer(self) -> Observer:
         """What a projector of this process tells of itself to."""
@@ -59,6 +67,42 @@ class Telemetry:
     async def close(self) -> None:
         """Send what is left."""
         await asyncio.to_thread(self.tracing.close)
+
+
+class ObservedOperation:
+    """An operation on its way."""
+
+    __slots__ = ("_kind", "_outcome", "_span", "_started", "_telemetry", "_tell")
+
+    def __init__(self, telemetry: Telemetry, kind: str) -> None:
+        self._telemetry = telemetry
+        self._kind = kind
+        self._outcome = "CANCELLED"
+
+    def __enter__(self) -> Self:
+        self._started = perf_counter()
+        if self._kind == SUBSCRIPTION:
+            self._telemetry.metrics.subscribers.inc()
+        self._span = self._telemetry.tracing.span("graphql")
+        self._tell = self._span.__enter__()
+        return self
+
+    def told(self, result: Mapping[str, Any]) -> None:
+        """Take note of a result; the last one says what became of the operation."""
+        errors = result.get("errors")
+        self._outcome = str(errors[0].get("extensions", {}).get("code", "INVALID")) if errors else "SUCCESS"
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            self._outcome = "INVALID"
+        self._tell({"graphql.operation.type": self._kind, "outcome": self._outcome})
+        self._span.__exit__(kind, error, at)
+        metrics = self._telemetry.metrics
+        metrics.operations[self._kind, self._outcome].inc()
+        if self._kind == SUBSCRIPTION:
+            metrics.subscribers.dec()
+        else:
+            metrics.operation_seconds[self._kind,].observe(perf_counter() - self._started)
 
 
 def open_telemetry(settings: Settings) -> Telemetry:

@@ -5,14 +5,14 @@ A cursor holds the row's place in the order, not a position or a page: rows inse
 
 import base64
 import binascii
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Generic, TypeVar
+from functools import cache, cached_property
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
 from read_model.questions import BadQuestion
-from store import Container, Document, Order, Query, Scalar
+from store import Container, Document, Order, Page, Query, Scalar, decode_all
 
 T = TypeVar("T")
 
@@ -40,23 +40,66 @@ class Window:
         return cls(_size("last", last), before, backward=True)
 
 
+class PageInfo:
+    """Where rows stand in their list."""
+
+    def __init__(self, rows: "Rows[Any]", *, has_next: bool, has_previous: bool) -> None:
+        self._rows = rows
+        self.has_next_page = has_next
+        self.has_previous_page = has_previous
+
+    @property
+    def start_cursor(self) -> str | None:
+        """The first row's cursor; None without rows."""
+        return self._rows.cursor(self._rows.documents[0]) if self._rows.documents else None
+
+    @property
+    def end_cursor(self) -> str | None:
+        """The last row's cursor; None without rows."""
+        return self._rows.cursor(self._rows.documents[-1]) if self._rows.documents else None
+
+
 @dataclass(frozen=True, slots=True)
+class Row(Generic[T]):
+    """A row and its cursor."""
+
+    cursor: str
+    node: T
+
+
 class Rows(Generic[T]):
-    """The rows of a window, each with its cursor, in the result's order."""
+    """The rows of a window in the result's order: documents, of which only what is asked for is decoded."""
 
-    nodes: list[T]
-    cursors: list[str]
-    has_next: bool
-    has_previous: bool
+    def __init__(self, page: Page, window: Window, view: type[T], order: str, path: str) -> None:
+        self.documents = page.documents[::-1] if window.backward else page.documents
+        beyond = window.cursor is not None
+        has_next, has_previous = (beyond, page.more) if window.backward else (page.more, beyond)
+        self.page_info = PageInfo(self, has_next=has_next, has_previous=has_previous)
+        self._view = view
+        self._order = order
+        self._path = path
+
+    @cached_property
+    def nodes(self) -> list[T]:
+        """The rows. Raises msgspec.ValidationError for a document that is not one of them."""
+        return decode_all(self.documents, self._view)
+
+    @property
+    def edges(self) -> list[Row[T]]:
+        """The rows with their cursors."""
+        return [Row(self.cursor(document), node) for document, node in zip(self.documents, self.nodes, strict=True)]
+
+    def cursor(self, document: Document) -> str:
+        """The cursor of a row: its place in the order."""
+        value = document.decode(_at(self._path)).value
+        return base64.urlsafe_b64encode(msgspec.json.encode((self._order, value, document.id))).rstrip(b"=").decode()
 
 
-async def rows(
-    container: Container, query: Query, order: str, window: Window, read: Callable[[Document], tuple[T, Scalar]]
-) -> Rows[T]:
-    """The window of `query`, which is ordered by one path.
+async def rows(container: Container, query: Query, order: str, window: Window, view: type[T]) -> Rows[T]:
+    """The window of `query`, which is ordered by one path; each row is decoded to `view`.
 
-    `order` names the order in cursors, so that a cursor serves only the order it was made for. `read` gives a
-    document's row and its value at the ordered path. Raises BadQuestion for a cursor of another order.
+    `order` names the order in cursors, so that a cursor serves only the order it was made for. Raises BadQuestion for
+    a cursor of another order.
     """
     (by,) = query.order_by
     page = await container.query(
@@ -67,26 +110,19 @@ async def rows(
             after=_place(window.cursor, order) if window.cursor is not None else None,
         )
     )
-    documents = page.documents[::-1] if window.backward else page.documents
-    nodes: list[T] = []
-    cursors: list[str] = []
-    for document in documents:
-        node, value = read(document)
-        nodes.append(node)
-        cursors.append(_cursor(order, value, document.id))
-    beyond = window.cursor is not None
-    has_next, has_previous = (beyond, page.more) if window.backward else (page.more, beyond)
-    return Rows(nodes, cursors, has_next, has_previous)
+    return Rows(page, window, view, order, by.path)
+
+
+@cache
+def _at(path: str) -> type[Any]:
+    """Of a document the value at a path."""
+    return msgspec.defstruct("At", [("value", Scalar, msgspec.field(name=path))])
 
 
 def _size(name: str, size: int) -> int:
     if not 1 <= size <= MAX_PAGE_SIZE:
         raise BadQuestion("BAD_PAGE", f"`{name}` must be 1 to {MAX_PAGE_SIZE}")
     return size
-
-
-def _cursor(order: str, value: Scalar, id: str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((order, value, id))).rstrip(b"=").decode()
 
 
 def _place(cursor: str, order: str) -> tuple[Scalar, str]:

@@ -5,12 +5,22 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import strawberry
+from strawberry.types import info
+from strawberry.types.info import ContextType, RootValueType
 
 from read_model.consistency import MAX_WAIT_MS, Parked
 from read_model.live import Live
 from store import Store
 
 T = TypeVar("T")
+
+
+class Info(info.Info[ContextType, RootValueType]):
+    """What a resolver is told of the operation."""
+
+    def view(self, whole: type[T]) -> type[T]:
+        """What a read document is decoded to: the whole, or in an operation that is compiled what is selected of it."""
+        return whole
 
 
 @dataclass(frozen=True, kw_only=True)

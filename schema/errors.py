@@ -4,8 +4,6 @@ import logging
 from secrets import token_hex
 
 from graphql import GraphQLError, ValueNode
-from strawberry.extensions import MaskErrors
-from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from read_model.questions import Unanswered
 from store import StoreError, Throttled
@@ -14,23 +12,22 @@ from write_model.refusals import Contended
 log = logging.getLogger(__name__)
 
 
-class CodedErrors(MaskErrors):
-    """Gives each error a `code` in its extensions, and nothing away that is not the caller's business."""
+def coded(error: GraphQLError) -> GraphQLError:
+    """The error as the client may see it: with a `code` in its extensions, and nothing that is not its business.
 
-    def __init__(self) -> None:
-        super().__init__(should_mask_error=lambda error: error.original_error is not None)
-
-    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """The error as the client may see it."""
-        message, extensions = told(error)
-        return GraphQLError(
-            message,
-            nodes=error.nodes,
-            source=error.source,
-            positions=error.positions,
-            path=error.path,
-            extensions=extensions,
-        )
+    What was wrong with the request before a resolver was called is told as it is.
+    """
+    if error.original_error is None:
+        return error
+    message, extensions = told(error)
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )
 
 
 def told(error: GraphQLError) -> tuple[str, dict[str, object]]:
@@ -40,8 +37,6 @@ def told(error: GraphQLError) -> tuple[str, dict[str, object]]:
             return message, {"code": code}
         case GraphQLError():
             return error.message, {"code": "BAD_INPUT"}
-        case CannotGetOperationTypeError():
-            return "The document has no operation of that name.", {"code": "BAD_INPUT"}
         case Contended() | Throttled():
             return "The order is busy; try again.", {"code": "BUSY"}
         case StoreError() as failure:

@@ -1,10 +1,8 @@
-"""What types of several domains share: Node, and the connection."""
+"""What types of several domains share: Node, and the connection, which `read_model.paging.Rows` is shown as."""
 
 from typing import Generic, TypeVar
 
 import strawberry
-
-from read_model.paging import Rows
 
 T = TypeVar("T")
 
@@ -36,17 +34,3 @@ class Connection(Generic[T]):
     edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors.")
     nodes: list[T] = strawberry.field(description="The rows.")
     page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
-
-
-def connection(rows: Rows[T]) -> Connection[T]:
-    """Rows as the connection that the API shows."""
-    return Connection(
-        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(rows.cursors, rows.nodes, strict=True)],
-        nodes=rows.nodes,
-        page_info=PageInfo(
-            has_next_page=rows.has_next,
-            has_previous_page=rows.has_previous,
-            start_cursor=rows.cursors[0] if rows.cursors else None,
-            end_cursor=rows.cursors[-1] if rows.cursors else None,
-        ),
-    )

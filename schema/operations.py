@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 import strawberry
-from strawberry.types import Info
+
+from schema.context import Info
 
 EVERY_S = 1.0
 """Seconds between looks while somebody follows them."""
@@ -38,7 +39,7 @@ class Operating:
     projections: Callable[[], Awaitable[list[Projection]]]
 
 
-Asked = Info[Operating, None]
+Asked = Info[Operating]
 
 
 @strawberry.type

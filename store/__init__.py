@@ -41,6 +41,7 @@ from store.port import (
     Store,
     Upsert,
     Write,
+    decode_all,
 )
 from store.scan import changes_up_to_now, documents_of
 from store.sqlite import open_sqlite
@@ -86,6 +87,7 @@ __all__ = [
     "Upsert",
     "Write",
     "changes_up_to_now",
+    "decode_all",
     "documents_of",
     "open_store",
 ]

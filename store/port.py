@@ -108,6 +108,15 @@ def added(name: str) -> bool:
     return name == "ttl" or name.startswith("_")
 
 
+def decode_all(documents: Sequence[Document], type: type[T]) -> list[T]:
+    """The bodies of the documents as values of `type`. Raises msgspec.ValidationError as `decode`."""
+    bodies = [document.body for document in documents]
+    if all(isinstance(body, bytes) for body in bodies):
+        values: list[T] = decoder(list[type]).decode(b"[" + b",".join(bodies) + b"]")  # type: ignore[valid-type, arg-type]
+        return values
+    return [document.decode(type) for document in documents]
+
+
 @cache
 def decoder(type: Hashable) -> msgspec.json.Decoder[Any]:
     """The JSON decoder for `type`, built once."""

@@ -1,6 +1,6 @@
 """How operations reach the gateway, and results its clients; docs/transports.md says what clients may expect."""
 
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from gateway.execution import Executor
 from gateway.settings import Settings
@@ -12,7 +12,7 @@ GRAPHQL_PATH = "/graphql"
 STREAM_PATH = "/graphql/stream"
 
 
-def transport_routes(executor: Executor, settings: Settings) -> list[BaseRoute]:
+def transport_routes(executor: Executor, settings: Settings) -> list[Route | WebSocketRoute]:
     """GraphQL over HTTP, multipart and WebSocket at one path, and server-sent events at another."""
     return [
         Route(GRAPHQL_PATH, Http(executor, settings.keep_alive_s), methods=None),

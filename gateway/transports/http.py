@@ -1,12 +1,12 @@
 """GraphQL over HTTP: one request, one answer; or, for a subscription, an answer of many parts."""
 
-from starlette.requests import ClientDisconnect, Request
+from graphql import OperationType
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
-from strawberry.types.graphql import OperationType
 
 from gateway.execution import Executor, NotExecutable
 from gateway.transports import multipart
-from gateway.transports.requests import Refused, json_response, read_operation, while_connected
+from gateway.transports.requests import Refused, header, read_operation, respond_with, while_connected
 from gateway.transports.streams import respond
 from gateway.wiring import Gateway
 
@@ -21,7 +21,7 @@ class Http:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. A query whose client goes away is cancelled; a mutation is finished."""
         try:
-            await self._answer(Request(scope, receive), scope, receive, send)
+            await self._answer(scope, receive, send)
         except Refused as refused:
             await refused.response(scope, receive, send)
         except NotExecutable as error:
@@ -29,15 +29,15 @@ class Http:
         except ClientDisconnect:
             pass
 
-    async def _answer(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        operation = await read_operation(request)
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = await read_operation(scope, receive)
         gateway: Gateway = scope["app"].state.gateway
         kind = self._executor.kind(operation)
         if kind is OperationType.SUBSCRIPTION:
-            if not multipart.accepted(request.headers.get("accept", "")):
+            if not multipart.accepted(header(scope, b"accept").decode("latin-1")):
                 raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
             await respond(self._executor, operation, multipart.Parts(), self._keep_alive_s, gateway, receive, send)
-        elif kind is OperationType.MUTATION and request.method == "GET":
+        elif kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
         elif result := await while_connected(receive, self._executor.execute(operation, gateway.context)):
-            await json_response(result)(scope, receive, send)
+            await respond_with(result, send)

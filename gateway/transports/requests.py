@@ -6,16 +6,20 @@ from typing import Any, TypeVar
 
 import msgspec
 from starlette.datastructures import QueryParams
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive
+from starlette.types import Receive, Scope, Send
 
-from gateway.execution import Operation
+from gateway.execution import Operation, Result
 from gateway.transports.json import NotJson, decode, encode
-from projector.tasks import ended
+from projector.tasks import Task, ended
 
 T = TypeVar("T")
+JSON = b"application/json"
 METHODS = "GET, POST"
+GRACE_S = 0.05
+
+_operations = msgspec.json.Decoder(Operation)
 
 
 class Refused(Exception):
@@ -38,40 +42,98 @@ def json_response(value: Mapping[str, Any], status: int = 200, headers: Mapping[
     return Response(encode(value), status, headers, media_type="application/json")
 
 
-async def read_operation(request: Request) -> Operation:
+async def read_operation(scope: Scope, receive: Receive) -> Operation:
     """The operation that is asked for. Raises Refused, and ClientDisconnect for a body that is cut off."""
-    match request.method:
+    match scope["method"]:
         case "GET":
-            given = _from_parameters(request.query_params)
+            return _converted(_from_parameters(QueryParams(scope["query_string"])))
         case "POST":
-            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            if header(scope, b"content-type").partition(b";")[0].strip().lower() != JSON:
                 raise Refused(415, "The body must be application/json.")
-            given = _decoded(await request.body(), "The request")
+            body = await _body(receive)
+            try:
+                return _operations.decode(body)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong
+                return _converted(_decoded(body, "The request"))
         case _:
             raise Refused(405, "Only GET and POST are allowed here.", {"allow": METHODS})
-    if not isinstance(given, dict):
-        raise Refused(400, "The request must be a JSON object.")
-    try:
-        return msgspec.convert(given, Operation)
-    except (msgspec.ValidationError, UnicodeEncodeError) as error:
-        raise Refused(400, f"The request is no GraphQL request: {str(error)[:200]}") from error
+
+
+async def respond_with(result: Result, send: Send) -> None:
+    """Answer with a result."""
+    body = encode(result)
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """A header of the request; nothing where there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` returns; None if the client goes away before, which cancels it. Raises what it fails with."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(disconnected(receive))
+    """What `work` returns; None if the client goes away before, which cancels it. Raises what it fails with.
+
+    Few take longer than GRACE_S; only then is it looked whether the client has gone.
+    """
+    me, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert me
+    watch: Task | None = None
+    gone = False
+
+    async def leave() -> None:
+        nonlocal gone
+        await disconnected(receive)
+        gone = True
+        me.cancel()
+
+    def look() -> None:
+        nonlocal watch
+        watch = asyncio.ensure_future(leave())
+
+    timer = loop.call_later(GRACE_S, look)
     try:
-        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        await ended(working, gone)
+        try:
+            return await work
+        finally:
+            timer.cancel()
+            if watch:
+                await ended(watch)
+    except asyncio.CancelledError:
+        if gone and not me.uncancel():
+            return None
+        raise
 
 
 async def disconnected(receive: Receive) -> None:
     """Wait until the client has gone; the body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _converted(given: Any) -> Operation:
+    if not isinstance(given, dict):
+        raise Refused(400, "The request must be a JSON object.")
+    try:
+        return msgspec.convert(given, Operation)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise Refused(400, f"The request is no GraphQL request: {str(error)[:200]}") from error
 
 
 def _from_parameters(parameters: QueryParams) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from graphql import (
     NamedTypeNode,
     NameNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     VariableDefinitionNode,
     VariableNode,
     print_ast,
 )
-from strawberry.types.graphql import OperationType
 
 from gateway.execution import Executor, Operation, Result
 
@@ -32,15 +32,15 @@ VARIABLE = "__lastEventId"
 
 def continued(executor: Executor, operation: Operation, cursor: str) -> Operation:
     """The operation, made to go on after `cursor`, if it is a subscription that can and does not say so itself."""
-    parsed = executor.parsed(operation)
-    if parsed is None or (field := _root_field(executor, parsed[1])) is None:
+    prepared = executor.prepared(operation)
+    if prepared is None or (field := _root_field(executor, prepared.definition)) is None:
         return operation
     variables = operation.variables or {}
     match next((argument.value for argument in field.arguments or () if argument.name.value == AFTER), None):
         case VariableNode(name=NameNode(value=name)) if variables.get(name) is None:
             return msgspec.structs.replace(operation, variables={**variables, name: cursor})
         case None:
-            query = _with_argument(*parsed, field)
+            query = _with_argument(prepared.document, prepared.definition, field)
             return msgspec.structs.replace(operation, query=query, variables={**variables, VARIABLE: cursor})
         case _:
             return operation
@@ -58,17 +58,18 @@ class Cursors:
         value: Any = result.get("data")
         if not value:
             return None
-        for key in self._path or ("",):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value if isinstance(value, str) else None
+        field, key = self._path or ("", "")
+        frame = value.get(field)
+        cursor = frame.get(key) if isinstance(frame, Mapping) else getattr(frame, CURSOR, None)
+        return cursor if isinstance(cursor, str) else None
 
     @cached_property
     def _path(self) -> tuple[str, str] | None:
         """Where the cursor is. Asked for only of what was executed, so that no fragment has itself in it."""
-        parsed = self._executor.parsed(self._operation)
-        if parsed is None or (field := _root_field(self._executor, parsed[1])) is None:
+        prepared = self._executor.prepared(self._operation)
+        if prepared is None or (field := _root_field(self._executor, prepared.definition)) is None:
             return None
-        cursors = (one for one in _fields(parsed[0], field.selection_set) if one.name.value == CURSOR)
+        cursors = (one for one in _fields(prepared.document, field.selection_set) if one.name.value == CURSOR)
         cursor = next(cursors, None)
         return (_key(field), _key(cursor)) if cursor else None
 

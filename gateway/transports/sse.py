@@ -3,9 +3,9 @@
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 """
 
+from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
-from strawberry.types.graphql import OperationType
 
 from gateway.execution import Executor, Operation, Result
 from gateway.transports.json import encode
@@ -59,7 +59,7 @@ class EventStream:
         return await respond(self._executor, operation, form, self._keep_alive_s, gateway, receive, send)
 
     async def _asked(self, request: Request) -> Operation:
-        operation = await read_operation(request)
+        operation = await read_operation(request.scope, request.receive)
         accepted = request.headers.get("accept", "*/*")
         if not any(kind in accepted for kind in (MEDIA_TYPE, "text/*", "*/*")):
             raise Refused(406, f"Answers here are {MEDIA_TYPE}.")

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
+from graphql import OperationType
 from starlette.datastructures import MutableHeaders
 from starlette.types import Receive, Send
-from strawberry.types.graphql import OperationType
 
 from gateway.execution import Executor, Operation, Result
 from gateway.transports.requests import disconnected

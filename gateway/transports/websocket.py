@@ -11,10 +11,9 @@ from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
-from strawberry.types.graphql import OperationType
 
 from gateway.drain import Drain
 from gateway.execution import Executor, Operation

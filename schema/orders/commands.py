@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import strawberry
-from strawberry.types import Info
 
 from projector.orders import order_view
 from read_model.consistency import token
 from read_model.signing import Signer
-from schema.context import given
+from schema.context import Info, given
 from schema.ids import ORDER_ID
 from schema.orders import command_types as api
 from schema.orders.command_types import OrderCommandResult
@@ -40,7 +39,7 @@ class Writing:
     execute: Execute = execute
 
 
-Asked = Info[Writing, None]
+Asked = Info[Writing]
 WHAT = strawberry.argument(description="Which order, and what to do with it.")
 
 DONE = {

@@ -3,15 +3,14 @@
 from typing import Annotated
 
 import strawberry
-from strawberry.types import Info
 
 from read_model import orders as read
 from read_model.asked import ASKED
 from read_model.consistency import Consistency, wait_for
-from read_model.paging import Window
+from read_model.paging import Rows, Window
 from schema import ids
-from schema.context import Reading, given
-from schema.nodes import Connection, Node, connection
+from schema.context import Info, Reading, given
+from schema.nodes import Connection, Node
 from schema.orders.inputs import (
     BY_CREATION,
     ConsistencyInput,
@@ -39,7 +38,7 @@ FilterArgument = Annotated[OrderFilter | None, strawberry.argument(description="
 OrderByArgument = Annotated[
     OrderSort | None, strawberry.argument(description="In which order; newest first by default.")
 ]
-Asked = Info[Reading, None]
+Asked = Info[Reading]
 
 
 @strawberry.type
@@ -51,11 +50,12 @@ class OrderQueries:
         store = info.context.store
         match ids.node_kind(id):
             case "order":
-                return await read.order(store, id)
+                return await read.order(store, id, info.view(read.OrderView))
             case "customer":
-                return await read.customer_order_summary(store, ids.customer_id(id))
+                view = info.view(read.CustomerOrderSummary)
+                return await read.customer_order_summary(store, ids.customer_id(id), view)
             case _:
-                return await read.product_sales(store, ids.sku(id))
+                return await read.product_sales(store, ids.sku(id), info.view(read.ProductSales))
 
     @strawberry.field(graphql_type=Order | None, description="The order with that ID, or null.")
     async def order(
@@ -66,7 +66,7 @@ class OrderQueries:
     ) -> read.OrderView | None:
         order_id = ids.order_id(id)
         await _wait(info, consistency)
-        return await read.order(info.context.store, order_id)
+        return await read.order(info.context.store, order_id, info.view(read.OrderView))
 
     @strawberry.field(graphql_type=Connection[Order], description="A customer's orders.")
     async def customer_orders(
@@ -80,15 +80,11 @@ class OrderQueries:
         last: LastArgument = strawberry.UNSET,
         before: BeforeArgument = strawberry.UNSET,
         consistency: ConsistencyArgument = strawberry.UNSET,
-    ) -> Connection[read.OrderView]:
+    ) -> Rows[read.OrderView]:
         customer = ids.customer_id(customer_id)
         window = Window.of(given(first), given(after), given(last), given(before))
         await _wait(info, consistency)
-        return connection(
-            await read.orders(
-                info.context.store, customer, order_filter(given(filter)), order_sort(given(order_by)), window
-            )
-        )
+        return await _orders(info, customer, filter, order_by, window)
 
     @strawberry.field(
         graphql_type=CustomerOrderSummary | None, description="A customer's orders in sum; null without any."
@@ -98,7 +94,8 @@ class OrderQueries:
     ) -> read.CustomerOrderSummary | None:
         customer = ids.customer_id(customer_id)
         await _wait(info, consistency)
-        return await read.customer_order_summary(info.context.store, customer)
+        view = info.view(read.CustomerOrderSummary)
+        return await read.customer_order_summary(info.context.store, customer, view)
 
     @strawberry.field(graphql_type=ProductSales | None, description="What was sold of a product; null if it never was.")
     async def product_sales(
@@ -109,7 +106,7 @@ class OrderQueries:
     ) -> read.ProductSales | None:
         product = ids.sku(sku)
         await _wait(info, consistency, product)
-        return await read.product_sales(info.context.store, product)
+        return await read.product_sales(info.context.store, product, info.view(read.ProductSales))
 
     @strawberry.field(graphql_type=Connection[Order], description="Staff: every customer's orders.")
     async def orders(
@@ -119,13 +116,15 @@ class OrderQueries:
         order_by: OrderByArgument = BY_CREATION,
         first: FirstArgument = 50,
         after: AfterArgument = strawberry.UNSET,
-    ) -> Connection[read.OrderView]:
-        window = Window.of(given(first), given(after))
-        return connection(
-            await read.orders(
-                info.context.store, None, order_filter(given(filter)), order_sort(given(order_by)), window
-            )
-        )
+    ) -> Rows[read.OrderView]:
+        return await _orders(info, None, filter, order_by, Window.of(given(first), given(after)))
+
+
+async def _orders(
+    info: Asked, customer_id: str | None, filter: OrderFilter | None, order_by: OrderSort | None, window: Window
+) -> Rows[read.OrderView]:
+    where, sort = order_filter(given(filter)), order_sort(given(order_by))
+    return await read.orders(info.context.store, customer_id, where, sort, window, info.view(read.OrderView))
 
 
 async def _wait(info: Asked, consistency: ConsistencyInput | None, sku: str | None = None) -> None:

@@ -5,13 +5,12 @@ from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
-from strawberry.types import Info
 
 from read_model import orders as read
 from read_model.paging import MAX_PAGE_SIZE
 from read_model.questions import BadQuestion
 from schema import ids
-from schema.context import Reading, given
+from schema.context import Info, Reading, given
 from schema.orders.inputs import order_filter
 from schema.orders.queries import CustomerIdArgument, FilterArgument
 from schema.orders.types import CustomerOrderSummary, Order, ProductSales, shows
@@ -22,16 +21,15 @@ strawberry.enum(
     "RESET: continuity was lost; a SNAPSHOT follows.",
 )
 CursorArgument = Annotated[str | None, strawberry.argument(description="The cursor of the last frame seen.")]
-Asked = Info[Reading, None]
+Asked = Info[Reading]
 
 
 @strawberry.type(description="A step of a list of orders.")
+@shows(read.OrdersFrame)
 class OrdersFrame:
     kind: read.FrameKind = strawberry.field(description="What it means to the list.")
     orders: list[Order] = strawberry.field(description="The orders as they are now.")
     cursor: str = strawberry.field(description="How far the list goes with it.")
-
-    is_type_of = shows(read.OrdersFrame)
 
 
 @strawberry.type

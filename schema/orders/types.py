@@ -1,16 +1,17 @@
 """The order's types as they are read. They describe read documents, which are passed through as they are."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import strawberry
-from strawberry.types import Info
 
 from read_model import orders as read
-from read_model.paging import Window
-from schema.context import Reading, given
-from schema.nodes import Connection, Node, connection
+from read_model.paging import Rows, Window
+from schema.context import Info, Reading, given
+from schema.nodes import Connection, Node
 from schema.scalars import UUID, DateTime, Decimal
+
+T = TypeVar("T")
 
 AfterArgument = Annotated[str | None, strawberry.argument(description="Only rows behind this cursor.")]
 BeforeArgument = Annotated[str | None, strawberry.argument(description="Only rows before this cursor.")]
@@ -27,9 +28,15 @@ strawberry.enum(
 strawberry.enum(read.PaymentMethod, description="How an order is to be paid.")
 
 
-def shows(document: type) -> Callable[[type[Any], Any, Any], bool]:
-    """For `is_type_of`: the type stands for that read document."""
-    return classmethod(lambda cls, value, info: isinstance(value, document))  # type: ignore[return-value]
+def shows(document: type) -> Callable[[type[T]], type[T]]:
+    """The type stands for that read document, and has its names."""
+
+    def mark(type_: type[T]) -> type[T]:
+        type_.view = document  # type: ignore[attr-defined]
+        type_.is_type_of = classmethod(lambda cls, value, info: isinstance(value, document))  # type: ignore[attr-defined]
+        return type_
+
+    return mark
 
 
 @strawberry.type(description="An exact amount in a currency.")
@@ -59,6 +66,7 @@ class OrderItem:
 
 
 @strawberry.type(description="A step in an order's history.")
+@shows(read.OrderEvent)
 class OrderEvent:
     id: strawberry.ID = strawberry.field(description="The event's ID.")
     type: str = strawberry.field(description="What happened, as in `OrderSubmitted`.")
@@ -70,6 +78,7 @@ class OrderEvent:
 
 
 @strawberry.type(description="A customer's order, as the read model shows it.")
+@shows(read.OrderView)
 class Order(Node):
     customer_id: strawberry.ID = strawberry.field(description="Whose order it is.")
     customer_name: str = strawberry.field(description="The customer's name.")
@@ -90,17 +99,15 @@ class Order(Node):
     updated_at: DateTime = strawberry.field(description="When it last changed.")
     submitted_at: DateTime | None = strawberry.field(description="When it was submitted.")
 
-    is_type_of = shows(read.OrderView)
-
     @strawberry.field(graphql_type=Connection[OrderEvent], description="What happened to it, oldest first.")
     async def history(
         self,
-        info: Info[Reading, None],
+        info: Info[Reading],
         first: FirstArgument = 50,
         after: AfterArgument = strawberry.UNSET,
-    ) -> Connection[read.OrderEvent]:
+    ) -> Rows[read.OrderEvent]:
         window = Window.of(given(first), given(after))
-        return connection(await read.order_history(info.context.store, self.id, window))
+        return await read.order_history(info.context.store, self.id, window, info.view(read.OrderEvent))
 
 
 @strawberry.type(description="How many orders stand at a status.")
@@ -110,6 +117,7 @@ class StatusCount:
 
 
 @strawberry.type(description="A customer's orders in sum.")
+@shows(read.CustomerOrderSummary)
 class CustomerOrderSummary(Node):
     customer_id: strawberry.ID = strawberry.field(description="Whose orders they are.")
     total_orders: int = strawberry.field(description="How many, at any status.")
@@ -118,10 +126,9 @@ class CustomerOrderSummary(Node):
     last_order_at: DateTime | None = strawberry.field(description="When the newest was begun.")
     version: int = strawberry.field(description="Rises with each change of any of the orders.")
 
-    is_type_of = shows(read.CustomerOrderSummary)
-
 
 @strawberry.type(description="What was sold of a product: submitted and not cancelled.")
+@shows(read.ProductSales)
 class ProductSales(Node):
     sku: str = strawberry.field(description="The product.")
     title: str = strawberry.field(description="Its name in the latest sale.")
@@ -129,5 +136,3 @@ class ProductSales(Node):
     revenue: list[Money] = strawberry.field(description="For how much, by currency.")
     order_count: int = strawberry.field(description="In how many orders.")
     last_sold_at: DateTime | None = strawberry.field(description="When the latest sale was submitted.")
-
-    is_type_of = shows(read.ProductSales)

@@ -15,7 +15,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, StatusCode
 
-from gateway.edge import Operations
 from gateway.logs import JsonFormatter
 from gateway.otel import OpenTelemetry
 from gateway.settings import read_settings
@@ -227,10 +226,10 @@ async def test_a_frame_links_to_the_command_that_it_shows(traced: Traced, nonsen
 
 
 def test_a_stream_that_another_task_closes_ends_its_span(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
-    operation = Operations(spans.telemetry).on_operation()
-    Context().run(next, operation)
-    Context().run(operation.close)  # type: ignore[attr-defined]
-    assert spans.one("graphql").attributes == {"graphql.operation.type": "invalid", "outcome": "CANCELLED"}
+    operation = spans.telemetry.operation("subscription")
+    Context().run(operation.__enter__)
+    Context().run(operation.__exit__, None, None, None)
+    assert spans.one("graphql").attributes == {"graphql.operation.type": "subscription", "outcome": "CANCELLED"}
     assert caplog.records == []
 
 

@@ -1,15 +1,18 @@
 """The API in-process: documents executed on a running gateway, and the selections that tests ask for."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
-from strawberry.types import ExecutionResult
 
+from gateway.execution import Executor, Operation, Result
 from gateway.settings import read_settings
+from gateway.transports.json import encode
 from gateway.wiring import CONTAINERS, Context, Gateway, running_gateway
 from projector.orders import PROJECTIONS
 from projector.worker import drain
@@ -20,6 +23,7 @@ from tests.projector.world import PATIENCE_S
 Json = dict[str, Any]
 
 SCHEMA = build_schema()
+EXECUTOR = Executor(SCHEMA)
 UUIDS = [f"123e4567-e89b-12d3-a456-{number:012}" for number in range(200)]
 
 
@@ -58,6 +62,27 @@ def new_order(customer: str = "ada", **more: Any) -> Json:
     return {"customerId": customer, "customer": CUSTOMER, **more}
 
 
+class Fault(msgspec.Struct):
+    """An error of a result."""
+
+    message: str
+    path: list[str | int] | None = None
+    locations: list[dict[str, int]] | None = None
+    extensions: Json | None = None
+
+
+class Told(msgspec.Struct):
+    """A result."""
+
+    data: Json | None = None
+    errors: list[Fault] | None = None
+    extensions: Json | None = None
+
+    @classmethod
+    def of(cls, result: Result) -> "Told":
+        return msgspec.convert(json.loads(encode(result)), cls)
+
+
 @dataclass(frozen=True)
 class Api:
     """What a client sees of a running gateway; `project` lets the read model catch up where no projector runs."""
@@ -72,10 +97,9 @@ class Api:
     def watchers(self) -> int:
         return self.context.live.watchers
 
-    async def execute(self, document: str, variables: Json | None = None) -> ExecutionResult:
-        result = await SCHEMA.execute(document, variables, context_value=self.context)
-        assert isinstance(result, ExecutionResult)
-        return result
+    async def execute(self, document: str, variables: Json | None = None) -> Told:
+        """The result, as a client that reads JSON has it."""
+        return Told.of(await EXECUTOR.execute(Operation(document, variables=variables), self.context))
 
     async def ask(self, document: str, variables: Json | None = None) -> Json:
         """The data of an answer without errors."""
@@ -123,8 +147,7 @@ class Api:
     @asynccontextmanager
     async def follow(self, document: str, variables: Json | None = None) -> AsyncIterator["Stream"]:
         """A subscription, closed at the end."""
-        source = await SCHEMA.subscribe(document, variables, context_value=self.context)
-        assert isinstance(source, AsyncGenerator)
+        source = EXECUTOR.stream(Operation(document, variables=variables), self.context)
         try:
             yield Stream(source)
         finally:
@@ -137,11 +160,9 @@ class Stream:
 
     source: AsyncGenerator[Any, None]
 
-    async def next_result(self) -> ExecutionResult:
+    async def next_result(self) -> Told:
         async with asyncio.timeout(PATIENCE_S):
-            result = await anext(self.source)
-        assert isinstance(result, ExecutionResult)
-        return result
+            return Told.of(await anext(self.source))
 
     async def next(self) -> Any:
         """The value of the one field in the next frame."""
@@ -152,7 +173,7 @@ class Stream:
         return value
 
 
-def the_error(result: ExecutionResult) -> tuple[str | None, str]:
+def the_error(result: Told) -> tuple[str | None, str]:
     """The code and the message of the one error of a result."""
     assert result.errors, result.data
     (error,) = result.errors

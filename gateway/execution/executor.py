@@ -1,0 +1,142 @@
+"""Where every transport has its operations executed: by a plan where there is one, else by the reference executor."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, OperationType
+from strawberry import Schema
+
+from gateway.execution.documents import Document, Documents, Prepared
+from gateway.execution.operation import NotExecutable, Operation, Result
+from gateway.execution.plans import Bail, Plan
+from gateway.execution.reference import Reference, formatted
+from gateway.telemetry import Telemetry
+from gateway.wiring import Context
+from projector.tasks import to_the_end
+from read_model.asked import ASKED, Asked
+from schema.errors import coded
+
+
+class Executor:
+    """Executes operations; tells metrics and traces of each, and in the answer to a query how fresh it is."""
+
+    def __init__(self, schema: Schema, telemetry: Telemetry | None = None) -> None:
+        self.schema = schema
+        self._telemetry = telemetry or Telemetry()
+        self._documents = Documents(schema)
+        self._reference = Reference(schema)
+
+    def document(self, operation: Operation) -> Document:
+        """The document of an operation, parsed and validated. Raises NotExecutable for none."""
+        return self._documents.get(operation.query)
+
+    def prepared(self, operation: Operation) -> Prepared | None:
+        """The operation of a valid document that is asked for; None where there is none."""
+        with suppress(NotExecutable):
+            document = self.document(operation)
+            return None if document.errors else document.operation(operation.operation_name)
+        return None
+
+    def kind(self, operation: Operation) -> OperationType | None:
+        """Whether it is a query, a mutation or a subscription; None for what cannot be told."""
+        return self.document(operation).kind(operation.operation_name) if operation.query else None
+
+    async def execute(self, operation: Operation, context: Context) -> Result:
+        """The result of a query or a mutation. A mutation is finished, also if the caller is cancelled.
+
+        Raises NotExecutable where the document has no operation, or not the one that is asked for.
+        """
+        prepared = self.prepared(operation)
+        if prepared is None:
+            with self._telemetry.operation("invalid") as observed:
+                observed.told(result := self._invalid(operation))
+            return result
+        if prepared.kind is OperationType.MUTATION:
+            return await to_the_end(self._execute(prepared, operation.variables, context))
+        return await self._execute(prepared, operation.variables, context)
+
+    async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Result, None]:
+        """The results of any operation as they come: of a query or a mutation one. Ends its source when it is closed.
+
+        What cannot be executed has one result, of errors.
+        """
+        prepared = self.prepared(operation)
+        if prepared is None or prepared.kind is not OperationType.SUBSCRIPTION:
+            try:
+                yield await self.execute(operation, context)
+            except NotExecutable as error:
+                yield _refused(GraphQLError(str(error), extensions={"code": "BAD_INPUT"}))
+            return
+        with self._telemetry.operation(prepared.kind.value) as observed:
+            async with aclosing(self._results(prepared, operation.variables or {}, context)) as results:
+                async for result in results:
+                    observed.told(result)
+                    with self._telemetry.tracing.delivery():
+                        yield result
+                    self._telemetry.metrics.frames.inc()
+
+    def _invalid(self, operation: Operation) -> Result:
+        """What is wrong with a document. Raises NotExecutable."""
+        document = self.document(operation)
+        if not document.errors:
+            document.operation(operation.operation_name)
+        return _refused(*document.errors)
+
+    async def _execute(self, prepared: Prepared, given: dict[str, Any] | None, context: Context) -> Result:
+        """The result, and if it was read from projections how fresh they are."""
+        asked = Asked()
+        token = ASKED.set(asked)
+        try:
+            with self._telemetry.operation(prepared.kind.value) as observed:
+                result = await self._executed(prepared, given, context)
+                observed.told(result)
+        finally:
+            ASKED.reset(token)
+        if asked.containers:
+            projections = context.freshness(asked.containers)
+            result["extensions"] = {"freshness": {"satisfied": asked.satisfied, "projections": projections}}
+        return result
+
+    async def _executed(self, prepared: Prepared, given: dict[str, Any] | None, context: Context) -> Result:
+        variables = given or {}
+        plan = prepared.plan(variables)
+        if not isinstance(plan, Plan):
+            self._telemetry.metrics.executions["reference",].inc()
+            return await self._reference.execute(prepared, given, context)
+        try:
+            data = await plan.execute(variables, context)
+        except Bail as bail:
+            self._telemetry.metrics.executions["bailed",].inc()
+            return await self._reference.execute(prepared, given, context, bail.resolved)
+        self._telemetry.metrics.executions["plan",].inc()
+        return {"data": data}
+
+    async def _results(
+        self, prepared: Prepared, variables: dict[str, Any], context: Context
+    ) -> AsyncGenerator[Result, None]:
+        """The results of a subscription. The last one tells why it failed, if it does."""
+        plan = prepared.plan(variables)
+        try:
+            if isinstance(plan, Plan):
+                with suppress(Bail):
+                    async with aclosing(plan.stream(variables, context)) as events:
+                        async for event, data in events:
+                            if data is None:
+                                yield await self._reference.execute(prepared, variables, context, event)
+                            else:
+                                yield {"data": data}
+                    return
+            results = await self._reference.subscribe(prepared, variables, context)
+            if isinstance(results, ExecutionResult):
+                yield formatted(results)
+                return
+            async with aclosing(results):
+                async for result in results:
+                    yield formatted(result)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            yield {"data": None, **_refused(GraphQLError(str(error), original_error=error))}
+
+
+def _refused(*errors: GraphQLError) -> Result:
+    return {"errors": [coded(error).formatted for error in errors]}

@@ -1,0 +1,163 @@
+"""Plans: an operation whose selection is plain data, compiled to what answers it.
+
+A plan calls the resolvers that the reference executor would call, with arguments that were converted once, and selects
+from what they return by generated structs. It only ever succeeds: at anything unusual it bails, and the reference
+executor answers, with what was resolved already.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from graphql import (
+    OperationType,
+)
+
+from gateway.execution.arguments import Arguments, Refused, Variables
+from gateway.execution.shapes import Shape
+
+T = TypeVar("T")
+
+
+class Bail(Exception):
+    """The reference executor has to answer. `resolved` has, by key, what root fields returned or raised already."""
+
+    def __init__(self, why: object, resolved: Mapping[str, Any] | None = None) -> None:
+        super().__init__(str(why))
+        self.resolved = resolved or {}
+
+
+class Asking:
+    """What a resolver is given in place of the reference executor's information: its context, and views to read."""
+
+    __slots__ = ("_views", "context")
+
+    def __init__(self, context: Any, views: Mapping[type, type]) -> None:
+        self.context = context
+        self._views = views
+
+    def view(self, whole: type[T]) -> type[T]:
+        """The part of a read document that is selected; all of it where it cannot be decoded in part."""
+        return self._views.get(whole, whole)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A field that is resolved, and what is selected of its value.
+
+    `targets` are what values of a class are converted to, where they are not all alike: of an interface or a union.
+    """
+
+    name: str
+    resolver: Callable[..., Any]
+    arguments: Arguments
+    target: Any
+    targets: Mapping[type, Any] | None
+    shapes: tuple[Shape, ...]
+    views: Mapping[type, type]
+
+    def call(self, source: Any, variables: Any, context: Any) -> Any:
+        """The awaitable, or the asynchronous generator, that the resolver returns. Raises Refused."""
+        return self.resolver(source, Asking(context, self.views), **self.arguments.read(variables))
+
+    def converted(self, value: Any) -> Any:
+        """What is selected of the value. Raises msgspec.ValidationError, or Refused."""
+        target = self.target if self.targets is None else self.targets.get(type(value))
+        if target is None:
+            raise Refused(f"a {type(value).__name__}")
+        return msgspec.convert(value, target, from_attributes=True)
+
+    async def complete(self, value: Any, variables: Any, context: Any) -> Any:
+        """What is selected of the value, with all that is to be resolved in it. Raises as resolvers do."""
+        selected = self.converted(value)
+        for shape in self.shapes:
+            if shape.is_late:
+                await _resolve_late(shape, value, selected, variables, context)
+        return selected
+
+
+async def _resolve_late(shape: Shape, source: Any, selected: Any, variables: Any, context: Any) -> None:
+    """Set the attributes of a selection that are resolved, however deep they are."""
+    if isinstance(selected, list):
+        pairs = zip(source, selected, strict=True)
+        await asyncio.gather(*(_resolve_late(shape, one, part, variables, context) for one, part in pairs))
+    elif isinstance(selected, shape.struct):
+
+        async def resolve(attribute: str, field: Resolved) -> None:
+            value = await field.call(source, variables, context)
+            setattr(selected, attribute, await field.complete(value, variables, context))
+
+        inner = (
+            _resolve_late(within, getattr(source, name), getattr(selected, name), variables, context)
+            for name, within in shape.inner.items()
+        )
+        await asyncio.gather(*(resolve(*late) for late in shape.late.items()), *inner)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An operation, compiled; `roots` by their keys in the answer, text where that is the name of the type."""
+
+    kind: OperationType
+    variables: Variables
+    roots: Mapping[str, Resolved | str]
+
+    async def execute(self, given: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """The data of a query or a mutation. Raises Bail."""
+        variables = self._read(given)
+        resolved: dict[str, Any] = {}
+        if len(self.roots) == 1:
+            ((key, root),) = self.roots.items()
+            return {key: await _answered(key, root, variables, context, resolved)}
+        answers = (_answered(key, root, variables, context, resolved) for key, root in self.roots.items())
+        answered = await asyncio.gather(*answers, return_exceptions=True)
+        for one in answered:
+            if isinstance(one, BaseException):
+                raise one
+        return dict(zip(self.roots, answered, strict=True))
+
+    async def stream(self, given: Mapping[str, Any], context: Any) -> AsyncGenerator[tuple[Any, dict[str, Any] | None]]:
+        """The events of a subscription, each with its data; None for one that the reference executor must complete.
+
+        Raises Bail before there is any, and what the source raises.
+        """
+        ((key, root),) = self.roots.items()
+        assert isinstance(root, Resolved)
+        try:
+            events = root.call(None, self._read(given), context)
+        except Refused as refused:
+            raise Bail(refused) from refused
+        async with aclosing(events):
+            async for event in events:
+                try:
+                    yield event, {key: root.converted(event)}
+                except (msgspec.ValidationError, Refused):
+                    yield event, None
+
+    def _read(self, given: Mapping[str, Any]) -> Any:
+        try:
+            return self.variables.read(given)
+        except Refused as refused:
+            raise Bail(refused) from refused
+
+
+async def _answered(key: str, root: Resolved | str, variables: Any, context: Any, resolved: dict[str, Any]) -> Any:
+    """What is selected of a root field; also notes in `resolved` what it returned or raised. Raises Bail."""
+    if isinstance(root, str):
+        return root
+    try:
+        value = await root.call(None, variables, context)
+    except (Refused, msgspec.DecodeError) as error:
+        raise Bail(error, resolved) from error
+    except Exception as error:
+        resolved[key] = error
+        raise Bail(error, resolved) from error
+    if not root.views:  # what was decoded in part is of no use to the reference executor
+        resolved[key] = value
+    try:
+        return await root.complete(value, variables, context)
+    except Exception as error:
+        raise Bail(error, resolved) from error
