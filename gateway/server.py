@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import uvicorn
 from uvicorn._types import ASGISendEvent
@@ -16,6 +17,8 @@ from uvicorn.supervisors.multiprocess import Process
 from gateway.drain import Drain
 
 TICK_S = 0.02
+WRITE_NOW = "gateway.write_now"
+"""The extension of a socket's scope with a function that writes a frame at once, if the client takes one now."""
 
 
 class Server(uvicorn.Server):
@@ -71,6 +74,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             raise ClientDisconnected
         await super().send(message)
+
+    async def run_asgi(self) -> None:
+        """Run the application, which may also write frames of its own."""
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[WRITE_NOW] = self.write_now
+        await super().run_asgi()
+
+    def write_now(self, frame: bytes) -> bool:
+        """Write a whole frame, unless something is still to be sent before it, or nothing may be sent any more."""
+        if self.close_sent or self.transport.is_closing() or self.transport.get_write_buffer_size():
+            return False
+        self.transport.write(frame)
+        return True
 
     def keepalive_timeout(self) -> None:
         """Close, and wait for nothing."""

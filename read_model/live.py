@@ -15,7 +15,7 @@ import msgspec
 
 from read_model.serving import Serving
 from read_model.signing import Signer
-from read_model.watches import MOST_KEYS, Drained, Lost, Watch
+from read_model.watches import MOST_KEYS, Batch, Drained, Lost, Share, Watch
 from store import Container, CursorInvalid, Document, FeedRange, Partition, Scope, Start, Store
 
 
@@ -32,9 +32,12 @@ IDLE_S = 5.0
 SWITCH_S = 1.0
 """Seconds between looks at which generation is to serve."""
 PAGE = 200
+AT_A_TIME = 200
+"""Watchers that are seen to before others have their turn."""
 
 Topic = tuple[str, str | None, str | None]
 """Container, partition (None: all), document id (None: all)."""
+HandOut = Callable[[Sequence[Document]], Awaitable[None]]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -47,9 +50,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 class _Feed:
     """A container that serves, and how far each of its ranges has been handed out."""
 
-    def __init__(
-        self, container: Container, generation: int, cursors: dict[FeedRange, str], hand_out: Callable[[Document], None]
-    ) -> None:
+    def __init__(self, container: Container, generation: int, cursors: dict[FeedRange, str], hand_out: HandOut) -> None:
         self.container = container
         self.generation = generation
         self.cursors = cursors
@@ -83,9 +84,8 @@ class _Feed:
     async def _advance(self, range_: FeedRange) -> bool:
         """Hand out a page; whether there was something in it."""
         changes = await self.container.changes(range_, self.cursors[range_], PAGE)
-        for document in changes.documents:
-            self._hand_out(document)
         self.cursors[range_] = changes.cursor
+        await self._hand_out(changes.documents)
         return bool(changes.documents)
 
 
@@ -225,11 +225,25 @@ class Live:
                 return generation
             await asyncio.sleep(SWITCH_S)
 
-    def _hand_out(self, name: str, document: Document) -> None:
-        partition, id = document.partition, document.id
-        for topic in ((name, partition, id), (name, partition, None), (name, None, None)):
-            for watch in self._watches.get(topic, ()):
-                watch.offer(document)
+    async def _hand_out(self, name: str, documents: Sequence[Document]) -> None:
+        """Offer a page to all who watch at once, then send it on, or wake them, a few at a time."""
+        batches: dict[Topic, Batch] = {}
+        for document in documents:
+            partition, id = document.partition, document.id
+            for topic in ((name, partition, id), (name, partition, None), (name, None, None)):
+                if topic in self._watches:
+                    batches.setdefault(topic, Batch()).add(document)
+        offered = [(watch, batch) for topic, batch in batches.items() for watch in self._watches[topic]]
+        told_to_end: asyncio.CancelledError | None = None
+        for number, (watch, batch) in enumerate([one for one in offered if one[0].offer(one[1])], 1):
+            watch.settle(batch)
+            if number % AT_A_TIME == 0 and not told_to_end:
+                try:
+                    await asyncio.sleep(0)
+                except asyncio.CancelledError as error:
+                    told_to_end = error
+        if told_to_end:
+            raise told_to_end
 
 
 def _ranges(feed: _Feed, partition: str | None) -> list[FeedRange]:
@@ -246,12 +260,24 @@ async def versions(
     view: type[V],
     since: int = 0,
     until: float | None = None,
+    share: Share | None = None,
 ) -> AsyncGenerator[V, None]:
     """The document as `view` now, if it is newer than version `since`; then each newer version as it comes.
+
+    A version that `share` sends on is not yielded.
 
     Waits for a document that does not exist yet. Raises TimeoutError when it would wait beyond `until`, a time of the
     event loop; without one it ends when the live view is drained.
     """
+
+    def direct(batch: Batch) -> bool:
+        nonlocal since
+        newest = batch.made(view, lambda: [document.decode(view) for document in batch.documents][-1])
+        if newest.version <= since or not (share and share(batch, view, lambda: newest)):
+            return False
+        since = newest.version
+        return True
+
     with live.watch(container, partition, id) as watch:
         documents = await _current(store, container, partition, id)
         while True:
@@ -261,7 +287,7 @@ async def versions(
                     yield newer
             try:
                 async with asyncio.timeout_at(until):
-                    documents = await watch.next()
+                    documents = await watch.next(direct if share else None)
             except Lost:
                 documents = await _current(store, container, partition, id)
             except Drained:

@@ -1,8 +1,12 @@
 """What a watcher holds: the latest version of each document that changed, not a queue of changes."""
 
 import asyncio
+from collections.abc import Callable, Collection, Hashable
+from typing import Any, TypeVar
 
 from store import Document
+
+T = TypeVar("T")
 
 MOST_KEYS = 10_000
 """Documents that one watcher may be behind, or keep in mind; beyond them it has to begin anew."""
@@ -16,33 +20,91 @@ class Drained(Exception):
     """Nothing more is handed out here; all that was has been taken."""
 
 
+class Batch:
+    """Changes that are handed out together, to all who watch the same; what is made of them is made once."""
+
+    def __init__(self, *documents: Document) -> None:
+        self._latest: dict[tuple[str, str], Document] = {}
+        self._made: dict[Hashable, Any] = {}
+        for document in documents:
+            self.add(document)
+
+    def add(self, document: Document) -> None:
+        """Take a version in; it takes the place of an older one."""
+        key = (document.partition, document.id)
+        self._latest.pop(key, None)
+        self._latest[key] = document
+
+    @property
+    def documents(self) -> Collection[Document]:
+        """The latest of each document, in the order in which they changed."""
+        return self._latest.values()
+
+    def made(self, what: Hashable, make: Callable[[], T]) -> T:
+        """What `make` made of it, the first time that somebody asked for it by that name."""
+        if what not in self._made:
+            self._made[what] = make()
+        made: T = self._made[what]
+        return made
+
+
+Direct = Callable[[Batch], bool]
+"""Sends a batch on at once; false where that is not possible, or not all of it is new to who watches."""
+Share = Callable[[Batch, Hashable, Callable[[], Any]], bool]
+"""Sends on what is made of a batch, made once for all who give it the same name; false where that is not possible."""
+
+
 class Watch:
     """The latest version of each watched document that has changed since the watcher last looked.
 
-    Of a partition, or a container, those are watched whose ids begin with `prefix`.
+    Of a partition, or a container, those are watched whose ids begin with `prefix`. While the watcher waits, a batch
+    may be sent on for it without waking it; it is woken for what was not.
     """
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
         self._pending: dict[tuple[str, str], Document] = {}
         self._changed = asyncio.Event()
+        self._direct: Direct | None = None
+        self._unsettled: Batch | None = None
         self._lost = False
         self._draining = False
 
-    def offer(self, document: Document) -> None:
-        """Take note of a version; it takes the place of an older one that nobody has looked at."""
-        if self._lost or not document.id.startswith(self.prefix):
-            return
-        key = (document.partition, document.id)
-        self._pending.pop(key, None)
-        self._pending[key] = document
-        if len(self._pending) > MOST_KEYS:
-            self.lose()
-        self._changed.set()
+    def offer(self, batch: Batch) -> bool:
+        """Take note of versions; they take the place of older ones that nobody has looked at.
+
+        Returns whether the watcher is still to be woken, by `settle`.
+        """
+        may_be_direct = self._direct is not None and not self._changed.is_set() and not self._pending
+        self._unsettled = None
+        for document in batch.documents:
+            if not self._lost and document.id.startswith(self.prefix):
+                key = (document.partition, document.id)
+                self._pending.pop(key, None)
+                self._pending[key] = document
+                if len(self._pending) > MOST_KEYS:
+                    self.lose()
+        if not self._pending:
+            return False
+        if may_be_direct:
+            self._unsettled = batch
+        else:
+            self._changed.set()
+        return may_be_direct
+
+    def settle(self, batch: Batch) -> None:
+        """Send a batch that was offered on, if nothing has happened since; else wake the watcher."""
+        if self._unsettled is batch and self._direct:
+            self._unsettled = None
+            if self._direct(batch):
+                self._pending.clear()
+            else:
+                self._changed.set()
 
     def lose(self) -> None:
         """Take note that continuity was lost; what has been offered is forgotten."""
         self._pending.clear()
+        self._unsettled = None
         self._lost = True
         self._changed.set()
 
@@ -57,17 +119,22 @@ class Watch:
             self._changed.clear()
         documents = list(self._pending.values())
         self._pending.clear()
+        self._unsettled = None
         if self._lost:
             self._lost = False
             raise Lost
         return documents
 
-    async def next(self) -> list[Document]:
-        """Wait for changes, and take them all. Raises Lost as `take`.
+    async def next(self, direct: Direct | None = None) -> list[Document]:
+        """Wait for changes, and take them all but those that `direct` has sent on meanwhile. Raises Lost as `take`.
 
         Raises Drained, once, when there is nothing left to take and the process is to end.
         """
-        await self._changed.wait()
+        self._direct = direct
+        try:
+            await self._changed.wait()
+        finally:
+            self._direct = None
         documents = self.take()
         if self._draining and not documents:
             self._draining = False

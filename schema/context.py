@@ -10,6 +10,7 @@ from strawberry.types.info import ContextType, RootValueType
 
 from read_model.consistency import MAX_WAIT_MS, Parked
 from read_model.live import Live
+from read_model.watches import Share
 from store import Store
 
 T = TypeVar("T")
@@ -21,6 +22,9 @@ class Info(info.Info[ContextType, RootValueType]):
     def view(self, whole: type[T]) -> type[T]:
         """What a read document is decoded to: the whole, or in an operation that is compiled what is selected of it."""
         return whole
+
+    share: Share | None = None
+    """Sends on what a subscription's source has for several subscribers alike; None where each is told by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Where every transport has its operations executed: by a plan where there is one, else by the reference executor."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -9,12 +9,13 @@ from strawberry import Schema
 
 from gateway.execution.documents import Document, Documents, Prepared
 from gateway.execution.operation import NotExecutable, Operation, Result
-from gateway.execution.plans import Bail, Plan
+from gateway.execution.plans import Bail, Plan, SendNow
 from gateway.execution.reference import Reference, formatted
 from gateway.telemetry import Telemetry
 from gateway.wiring import Context
 from projector.tasks import to_the_end
 from read_model.asked import ASKED, Asked
+from read_model.watches import Batch
 from schema.errors import coded
 
 
@@ -56,10 +57,12 @@ class Executor:
             return await to_the_end(self._execute(prepared, operation.variables, context))
         return await self._execute(prepared, operation.variables, context)
 
-    async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Result, None]:
+    async def stream(
+        self, operation: Operation, context: Context, send: SendNow | None = None
+    ) -> AsyncGenerator[Result, None]:
         """The results of any operation as they come: of a query or a mutation one. Ends its source when it is closed.
 
-        What cannot be executed has one result, of errors.
+        A result that `send` has sent is not yielded. What cannot be executed has one result, of errors.
         """
         prepared = self.prepared(operation)
         if prepared is None or prepared.kind is not OperationType.SUBSCRIPTION:
@@ -69,12 +72,28 @@ class Executor:
                 yield _refused(GraphQLError(str(error), extensions={"code": "BAD_INPUT"}))
             return
         with self._telemetry.operation(prepared.kind.value) as observed:
-            async with aclosing(self._results(prepared, operation.variables or {}, context)) as results:
+            async with aclosing(
+                self._results(prepared, operation.variables or {}, context, self._counted(send))
+            ) as results:
                 async for result in results:
                     observed.told(result)
                     with self._telemetry.tracing.delivery():
                         yield result
                     self._telemetry.metrics.frames.inc()
+
+    def _counted(self, send: SendNow | None) -> SendNow | None:
+        """`send`, its frames counted; None while each delivery has a span of its own."""
+        if send is None or self._telemetry.tracing.on:
+            return None
+        frames = self._telemetry.metrics.frames
+
+        def counted(batch: Batch, what: Hashable, result: bytes) -> bool:
+            sent = send(batch, what, result)
+            if sent:
+                frames.inc()
+            return sent
+
+        return counted
 
     def _invalid(self, operation: Operation) -> Result:
         """What is wrong with a document. Raises NotExecutable."""
@@ -113,14 +132,14 @@ class Executor:
         return {"data": data}
 
     async def _results(
-        self, prepared: Prepared, variables: dict[str, Any], context: Context
+        self, prepared: Prepared, variables: dict[str, Any], context: Context, send: SendNow | None
     ) -> AsyncGenerator[Result, None]:
         """The results of a subscription. The last one tells why it failed, if it does."""
         plan = prepared.plan(variables)
         try:
             if isinstance(plan, Plan):
                 with suppress(Bail):
-                    async with aclosing(plan.stream(variables, context)) as events:
+                    async with aclosing(plan.stream(variables, context, send)) as events:
                         async for event, data in events:
                             if data is None:
                                 yield await self._reference.execute(prepared, variables, context, event)

@@ -6,7 +6,7 @@ executor answers, with what was resolved already.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,8 +18,14 @@ from graphql import (
 
 from gateway.execution.arguments import Arguments, Refused, Variables
 from gateway.execution.shapes import Shape
+from gateway.json import encode
+from read_model.watches import Batch, Share
 
 T = TypeVar("T")
+
+
+SendNow = Callable[[Batch, Hashable, bytes], bool]
+"""Sends a subscriber a result that was encoded for all who are to have the same; false where it cannot take one now."""
 
 
 class Bail(Exception):
@@ -33,10 +39,11 @@ class Bail(Exception):
 class Asking:
     """What a resolver is given in place of the reference executor's information: its context, and views to read."""
 
-    __slots__ = ("_views", "context")
+    __slots__ = ("_views", "context", "share")
 
-    def __init__(self, context: Any, views: Mapping[type, type]) -> None:
+    def __init__(self, context: Any, views: Mapping[type, type], share: Share | None = None) -> None:
         self.context = context
+        self.share = share
         self._views = views
 
     def view(self, whole: type[T]) -> type[T]:
@@ -59,9 +66,9 @@ class Resolved:
     shapes: tuple[Shape, ...]
     views: Mapping[type, type]
 
-    def call(self, source: Any, variables: Any, context: Any) -> Any:
+    def call(self, source: Any, variables: Any, context: Any, share: Share | None = None) -> Any:
         """The awaitable, or the asynchronous generator, that the resolver returns. Raises Refused."""
-        return self.resolver(source, Asking(context, self.views), **self.arguments.read(variables))
+        return self.resolver(source, Asking(context, self.views, share), **self.arguments.read(variables))
 
     def converted(self, value: Any) -> Any:
         """What is selected of the value. Raises msgspec.ValidationError, or Refused."""
@@ -97,7 +104,7 @@ async def _resolve_late(shape: Shape, source: Any, selected: Any, variables: Any
         await asyncio.gather(*(resolve(*late) for late in shape.late.items()), *inner)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """An operation, compiled; `roots` by their keys in the answer, text where that is the name of the type."""
 
@@ -119,15 +126,23 @@ class Plan:
                 raise one
         return dict(zip(self.roots, answered, strict=True))
 
-    async def stream(self, given: Mapping[str, Any], context: Any) -> AsyncGenerator[tuple[Any, dict[str, Any] | None]]:
+    async def stream(
+        self, given: Mapping[str, Any], context: Any, send: SendNow | None = None
+    ) -> AsyncGenerator[tuple[Any, dict[str, Any] | None]]:
         """The events of a subscription, each with its data; None for one that the reference executor must complete.
 
-        Raises Bail before there is any, and what the source raises.
+        What several subscribers are to have alike is encoded once, and sent by `send` if it can be. Raises Bail before
+        there is any event, and what the source raises.
         """
         ((key, root),) = self.roots.items()
         assert isinstance(root, Resolved)
+
+        def share(batch: Batch, what: Hashable, make: Callable[[], Any]) -> bool:
+            result = batch.made((self, what), lambda: self._encoded(make()))
+            return result is not None and send is not None and send(batch, (self, what), result)
+
         try:
-            events = root.call(None, self._read(given), context)
+            events = root.call(None, self._read(given), context, share if send else None)
         except Refused as refused:
             raise Bail(refused) from refused
         async with aclosing(events):
@@ -136,6 +151,15 @@ class Plan:
                     yield event, {key: root.converted(event)}
                 except (msgspec.ValidationError, Refused):
                     yield event, None
+
+    def _encoded(self, event: Any) -> bytes | None:
+        """The result of an event in JSON; None if the reference executor must complete it."""
+        ((key, root),) = self.roots.items()
+        assert isinstance(root, Resolved)
+        try:
+            return encode({"data": {key: root.converted(event)}})
+        except (msgspec.ValidationError, Refused):
+            return None
 
     def _read(self, given: Mapping[str, Any]) -> Any:
         try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from gateway.execution import Operation
-from gateway.transports.json import NotJson, decode
+from gateway.json import NotJson, decode
 
 SUBPROTOCOL = "graphql-transport-ws"
 
@@ -70,3 +70,13 @@ def read(text: str | None) -> Message:
     except (NotJson, msgspec.ValidationError, UnicodeEncodeError) as error:
         raise Closing(Code.INVALID_MESSAGE, f"This is no message of {SUBPROTOCOL}: {error}") from error
     return message
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole text message as it is on its way from a server (RFC 6455, 5.2): the same to every client."""
+    size = len(payload)
+    if size < 126:
+        return b"\x81" + size.to_bytes(1) + payload
+    if size < 2**16:
+        return b"\x81\x7e" + size.to_bytes(2) + payload
+    return b"\x81\x7f" + size.to_bytes(8) + payload

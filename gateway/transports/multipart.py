@@ -4,7 +4,7 @@ https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/mult
 """
 
 from gateway.execution import Result
-from gateway.transports.json import encode
+from gateway.json import encode
 
 DELIMITER = b"\r\n--graphql"
 RESTART = {"message": "The service restarts; ask again.", "extensions": {"code": "SERVICE_RESTART"}}

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.execution import Operation, Result
-from gateway.transports.json import NotJson, decode, encode
+from gateway.json import NotJson, decode, encode
 from projector.tasks import Task, ended
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from gateway.execution import Executor, Operation, Result
-from gateway.transports.json import encode
+from gateway.json import encode
 from gateway.transports.requests import Refused, read_operation
 from gateway.transports.resumption import Cursors, continued
 from gateway.transports.streams import respond

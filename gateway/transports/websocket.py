@@ -6,8 +6,9 @@ not read is not kept here: the live view coalesces it.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,8 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.drain import Drain
 from gateway.execution import Executor, Operation
+from gateway.json import encode
+from gateway.server import WRITE_NOW
 from gateway.settings import Settings
-from gateway.transports.json import encode
 from gateway.transports.messages import (
     SUBPROTOCOL,
     Closing,
@@ -30,11 +32,15 @@ from gateway.transports.messages import (
     Pong,
     Subscribe,
     read,
+    text_frame,
 )
 from gateway.wiring import Context, Gateway
 from projector.tasks import Task, end, ended, first_of
+from read_model.watches import Batch
 
 log = logging.getLogger(__name__)
+
+WriteNow = Callable[[bytes], bool]
 
 REASON_BYTES = 123
 """What a control frame holds besides the code (RFC 6455, 5.5)."""
@@ -57,7 +63,15 @@ class Sockets:
             await _close(send, Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"Only {SUBPROTOCOL} is spoken here."))
         else:
             gateway: Gateway = scope["app"].state.gateway
-            conversation = Conversation(self._executor, self._settings, gateway.context, gateway.drain, receive, send)
+            conversation = Conversation(
+                self._executor,
+                self._settings,
+                gateway.context,
+                gateway.drain,
+                receive,
+                send,
+                scope.get("extensions", {}).get(WRITE_NOW),
+            )
             with gateway.drain.holding():
                 await conversation.run()
 
@@ -73,6 +87,7 @@ class Conversation:
         drain: Drain,
         receive: Receive,
         send: Send,
+        write_now: WriteNow | None,
     ) -> None:
         self._executor = executor
         self._settings = settings
@@ -80,6 +95,7 @@ class Conversation:
         self._drain = drain
         self._receive = receive
         self._asgi_send = send
+        self._write_now = write_now
         self._until_init = asyncio.timeout(settings.socket_init_s)
         self._acknowledged = False
         self._operations: dict[str, Task] = {}
@@ -157,7 +173,8 @@ class Conversation:
     async def _operate(self, id: str, operation: Operation) -> None:
         """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
         try:
-            async with aclosing(self._executor.stream(operation, self._context)) as results:
+            send = partial(self._send_now, id) if self._write_now else None
+            async with aclosing(self._executor.stream(operation, self._context, send)) as results:
                 async for result in results:
                     if "data" not in result:
                         return await self._end(id, {"type": "error", "id": id, "payload": result["errors"]})
@@ -170,6 +187,14 @@ class Conversation:
         except Exception:
             log.exception("an operation failed")
             await self._end(id, _error(id, "Unexpected error.", "INTERNAL"))
+
+    def _send_now(self, id: str, batch: Batch, what: Hashable, result: bytes) -> bool:
+        """Send a result that was encoded for many; the same frame to all who have given it the same id."""
+        assert self._write_now
+        frame = batch.made(
+            (what, id), lambda: text_frame(b'{"type":"next","id":%s,"payload":%s}' % (encode(id), result))
+        )
+        return self._write_now(frame)
 
     async def _end(self, id: str, message: Mapping[str, Any]) -> None:
         """Send the last message of an operation; its id is free before the client has it."""

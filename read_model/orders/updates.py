@@ -1,6 +1,6 @@
 """Orders as they change: frames that begin with a snapshot and go on with what is newer than what was sent."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ from read_model.orders.views import (
     summary_id,
 )
 from read_model.paging import Window
-from read_model.watches import MOST_KEYS, Drained, Lost
+from read_model.watches import MOST_KEYS, Batch, Drained, Lost, Share
 from store import Document, Store
 
 ORDER_PREFIX = "order:"
@@ -44,20 +44,28 @@ class OrdersFrame:
     cursor: str
 
 
-def order_updates(store: Store, live: Live, order_id: str, since: int) -> AsyncGenerator[OrderView, None]:
+# What each of them yields may be sent on instead by `share`, once for all who are to have the same.
+
+
+def order_updates(
+    store: Store, live: Live, order_id: str, since: int, share: Share | None = None
+) -> AsyncGenerator[OrderView, None]:
     """The order now, unless it is at version `since` or older, then every newer version."""
-    return versions(store, live, CUSTOMER_VIEWS.name, customer_of(order_id), order_id, OrderView, since)
+    customer_id = customer_of(order_id)
+    return versions(store, live, CUSTOMER_VIEWS.name, customer_id, order_id, OrderView, since, share=share)
 
 
-def summary_updates(store: Store, live: Live, customer_id: str) -> AsyncGenerator[CustomerOrderSummary, None]:
+def summary_updates(
+    store: Store, live: Live, customer_id: str, share: Share | None = None
+) -> AsyncGenerator[CustomerOrderSummary, None]:
     """The customer's summary now, then every newer version."""
     id = summary_id(customer_id)
-    return versions(store, live, CUSTOMER_VIEWS.name, customer_id, id, CustomerOrderSummary)
+    return versions(store, live, CUSTOMER_VIEWS.name, customer_id, id, CustomerOrderSummary, share=share)
 
 
-def sales_updates(store: Store, live: Live, sku: str) -> AsyncGenerator[ProductSales, None]:
+def sales_updates(store: Store, live: Live, sku: str, share: Share | None = None) -> AsyncGenerator[ProductSales, None]:
     """The product's sales now, then every newer version."""
-    return versions(store, live, PRODUCT_VIEWS.name, sku, sales_id(sku), ProductSales)
+    return versions(store, live, PRODUCT_VIEWS.name, sku, sales_id(sku), ProductSales, share=share)
 
 
 async def order_frames(
@@ -67,6 +75,7 @@ async def order_frames(
     where: OrderFilter = ALL_ORDERS,
     snapshot: int = 50,
     after: str | None = None,
+    share: Share | None = None,
 ) -> AsyncGenerator[OrdersFrame, None]:
     """A customer's orders, or everybody's: the newest `snapshot` of them, then changes, the latest of each order.
 
@@ -82,6 +91,14 @@ async def order_frames(
         position = live.position(CUSTOMER_VIEWS.name, customer_id)
         return OrdersFrame(kind, orders, live.signer.seal(about, msgspec.json.encode(position)))
 
+    def direct(batch: Batch) -> bool:
+        changed = batch.made(OrderView, lambda: list(_orders(batch.documents)))
+        if not (sent.misses(changed) and share and share(batch, about, lambda: frame(FrameKind.CHANGES, changed))):
+            return False
+        sent.newer(changed)
+        return True
+
+    alike = direct if share and where == ALL_ORDERS else None  # what a filter lets through depends on what was sent
     with live.watch(CUSTOMER_VIEWS.name, customer_id, prefix=ORDER_PREFIX) as watch:
         position = _opened(live.signer.open(about, after)) if after is not None else None
         begun_anew = after is not None and position is None
@@ -101,7 +118,7 @@ async def order_frames(
                     fresh = sent.newer([*rows, *_orders(watch.take())])
                     yield frame(FrameKind.SNAPSHOT, [order for order in fresh if where.matches(order)])
                 while True:
-                    if fresh := sent.newer(_orders(await watch.next())):
+                    if fresh := sent.newer(_orders(await watch.next(alike))):
                         yield frame(FrameKind.CHANGES, fresh)
             except Lost:
                 position, begun_anew, sent = None, True, _Sent(where)
@@ -118,6 +135,13 @@ class _Sent:
         self._where = where
         self._seen: dict[str, int] = {}
         self._listed: set[str] = set()
+
+    def misses(self, changed: Sequence[OrderView]) -> bool:
+        """Whether each of the changed orders is new to the subscriber, and they are not too many to keep in mind."""
+        seen = self._seen
+        return len(seen) + len(changed) <= MOST_KEYS and all(
+            order.id not in seen or order.version > seen[order.id] for order in changed
+        )
 
     def newer(self, changed: Iterable[OrderView]) -> list[OrderView]:
         """Of the changed orders, the latest of each to send: new to the subscriber, and in its list or leaving it.

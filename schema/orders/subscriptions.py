@@ -49,7 +49,8 @@ class OrderSubscriptions:
     ) -> AsyncGenerator[read.OrderView, None]:
         order_id = ids.order_id(id)
         since = given(since_version) or 0
-        async with aclosing(read.order_updates(info.context.store, info.context.live, order_id, since)) as updates:
+        reading = info.context
+        async with aclosing(read.order_updates(reading.store, reading.live, order_id, since, info.share)) as updates:
             async for order in updates:
                 yield order
 
@@ -72,7 +73,9 @@ class OrderSubscriptions:
         if not 0 <= size <= MAX_PAGE_SIZE:
             raise BadQuestion("BAD_PAGE", f"`snapshot` must be 0 to {MAX_PAGE_SIZE}")
         reading = info.context
-        updates = read.order_frames(reading.store, reading.live, customer, snapshot=size, after=given(after))
+        updates = read.order_frames(
+            reading.store, reading.live, customer, snapshot=size, after=given(after), share=info.share
+        )
         async with aclosing(updates):
             async for frame in updates:
                 yield frame
@@ -84,7 +87,8 @@ class OrderSubscriptions:
         self, info: Asked, customer_id: CustomerIdArgument
     ) -> AsyncGenerator[read.CustomerOrderSummary, None]:
         customer = ids.customer_id(customer_id)
-        async with aclosing(read.summary_updates(info.context.store, info.context.live, customer)) as updates:
+        reading = info.context
+        async with aclosing(read.summary_updates(reading.store, reading.live, customer, info.share)) as updates:
             async for summary in updates:
                 yield summary
 
@@ -93,7 +97,8 @@ class OrderSubscriptions:
         self, info: Asked, sku: Annotated[str, strawberry.argument(description="The product.")]
     ) -> AsyncGenerator[read.ProductSales, None]:
         product = ids.sku(sku)
-        async with aclosing(read.sales_updates(info.context.store, info.context.live, product)) as updates:
+        reading = info.context
+        async with aclosing(read.sales_updates(reading.store, reading.live, product, info.share)) as updates:
             async for sales in updates:
                 yield sales
 
@@ -106,7 +111,8 @@ class OrderSubscriptions:
         self, info: Asked, filter: FilterArgument = strawberry.UNSET, after: CursorArgument = strawberry.UNSET
     ) -> AsyncGenerator[read.OrdersFrame, None]:
         where = order_filter(given(filter))
-        updates = read.order_frames(info.context.store, info.context.live, None, where, after=given(after))
+        reading = info.context
+        updates = read.order_frames(reading.store, reading.live, None, where, after=given(after), share=info.share)
         async with aclosing(updates):
             async for frame in updates:
                 yield frame

@@ -12,7 +12,7 @@ from projector.orders import PROJECTIONS
 from projector.worker import Worker
 from read_model.live import Live, versions
 from read_model.orders import CUSTOMER_VIEWS, OrderView
-from read_model.watches import Drained, Watch
+from read_model.watches import Batch, Drained, Watch
 from store import Changes, Container, ContainerDelegate, Document, Scope, Start, Store, Unavailable
 from tests.engines import Engine, on_engines
 from tests.projector.delegates import With
@@ -76,7 +76,9 @@ class Meanwhile(ContainerDelegate):
 def offered(*orders: OrderView) -> Watch:
     watch = Watch()
     for number, order in enumerate(orders):
-        watch.offer(Document(order.customer_id, order.id, str(number), {"id": order.id, "version": order.version}))
+        watch.offer(
+            Batch(Document(order.customer_id, order.id, str(number), {"id": order.id, "version": order.version}))
+        )
     return watch
 
 
@@ -89,7 +91,7 @@ async def test_a_slow_watcher_gets_the_latest_of_each_document() -> None:
 async def test_documents_of_one_id_in_two_partitions_are_two() -> None:
     watch = Watch()
     for partition in ("tea", "pot"):
-        watch.offer(Document(partition, "sale:1", "1", {}))
+        watch.offer(Batch(Document(partition, "sale:1", "1", {})))
     assert [document.partition for document in await taken(watch)] == ["tea", "pot"]
 
 
@@ -99,7 +101,7 @@ async def test_what_was_taken_is_not_given_again() -> None:
     waiting = asyncio.ensure_future(watch.next())
     await asyncio.sleep(0)
     assert not waiting.done()
-    watch.offer(Document("ada", "another", "2", {}))
+    watch.offer(Batch(Document("ada", "another", "2", {})))
     assert [document.id for document in await waiting] == ["another"]
 
 
@@ -322,12 +324,12 @@ async def test_a_stream_whose_task_is_cancelled_no_longer_watches(world: World) 
 
 async def test_what_is_drained_gives_what_it_has_and_then_says_so_once() -> None:
     watch = Watch()
-    watch.offer(Document("ada", "n1", "1", b"{}"))
+    watch.offer(Batch(Document("ada", "n1", "1", b"{}")))
     watch.drain()
     assert [document.id for document in await watch.next()] == ["n1"]
     with pytest.raises(Drained):
         await watch.next()
-    watch.offer(Document("ada", "n2", "1", b"{}"))
+    watch.offer(Batch(Document("ada", "n2", "1", b"{}")))
     assert [document.id for document in await watch.next()] == ["n2"]
 
 

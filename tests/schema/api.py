@@ -11,8 +11,8 @@ import msgspec
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from gateway.execution import Executor, Operation, Result
+from gateway.json import encode
 from gateway.settings import read_settings
-from gateway.transports.json import encode
 from gateway.wiring import CONTAINERS, Context, Gateway, running_gateway
 from projector.orders import PROJECTIONS
 from projector.worker import drain

@@ -16,7 +16,7 @@ from gateway.execution import Operation, Result
 from gateway.execution.documents import Prepared
 from gateway.execution.plans import Plan
 from gateway.execution.reference import Reference, formatted
-from gateway.transports.json import encode
+from gateway.json import encode
 from read_model.signing import Signer
 from schema.errors import coded
 from tests.engines import Engine, on_engines, opened
