@@ -77,7 +77,7 @@ class ObservedOperation:
     def __init__(self, telemetry: Telemetry, kind: str) -> None:
         self._telemetry = telemetry
         self._kind = kind
-        self._outcome = "CANCELLED"
+        self._outcome = "SUCCESS"
 
     def __enter__(self) -> Self:
         self._started = perf_counter()
@@ -88,13 +88,13 @@ class ObservedOperation:
         return self
 
     def told(self, result: Mapping[str, Any]) -> None:
-        """Take note of a result; the last one says what became of the operation."""
+        """Take note of a result; the last one says what became of the operation, unless it is ended from outside."""
         errors = result.get("errors")
         self._outcome = str(errors[0].get("extensions", {}).get("code", "INVALID")) if errors else "SUCCESS"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if isinstance(error, Exception):
-            self._outcome = "INVALID"
+        if error is not None:
+            self._outcome = "INVALID" if isinstance(error, Exception) else "CANCELLED"
         self._tell({"graphql.operation.type": self._kind, "outcome": self._outcome})
         self._span.__exit__(kind, error, at)
         metrics = self._telemetry.metrics

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable
+from contextlib import suppress
 from typing import Any, TypeVar
+
+import msgspec
 
 from store import Document
 
@@ -96,7 +99,10 @@ class Watch:
         """Send a batch that was offered on, if nothing has happened since; else wake the watcher."""
         if self._unsettled is batch and self._direct:
             self._unsettled = None
-            if self._direct(batch):
+            sent = False
+            with suppress(msgspec.DecodeError):  # who is woken fails with it, and nobody else
+                sent = self._direct(batch)
+            if sent:
                 self._pending.clear()
             else:
                 self._changed.set()

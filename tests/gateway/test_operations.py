@@ -58,6 +58,7 @@ async def test_the_page_has_every_metric_with_its_type_and_labels() -> None:
         metrics, observer = telemetry.metrics, telemetry.observer
         metrics.operations["query", "SUCCESS"].inc()
         metrics.operation_seconds["query",].observe(1)
+        metrics.executions["plan",].inc()
         observer.applied("p@1", [], 0.1)
         observer.lag("p@1", "0", 0)
         observer.retried("p@1", "Conflict")

@@ -228,7 +228,7 @@ async def test_a_frame_links_to_the_command_that_it_shows(traced: Traced, nonsen
 def test_a_stream_that_another_task_closes_ends_its_span(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
     operation = spans.telemetry.operation("subscription")
     Context().run(operation.__enter__)
-    Context().run(operation.__exit__, None, None, None)
+    Context().run(operation.__exit__, GeneratorExit, GeneratorExit(), None)
     assert spans.one("graphql").attributes == {"graphql.operation.type": "subscription", "outcome": "CANCELLED"}
     assert caplog.records == []
 

@@ -1,6 +1,7 @@
 """A list of orders goes on where a client left it: no gap, nothing twice, on any gateway; or it says RESET."""
 
 import asyncio
+from collections.abc import Callable, Hashable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from read_model.orders import CUSTOMER_VIEWS, FrameKind, OrderFilter, OrdersFram
 from read_model.orders import updates as updates_module
 from read_model.paging import Window
 from read_model.signing import Signer
+from read_model.watches import Batch
 from store import Store
 from tests.engines import Engine, on_engines
 from tests.projector.delegates import With
@@ -234,6 +236,8 @@ class Client:
 
 STEP = st.one_of(
     st.tuples(st.just("change"), st.integers(1, 4)),
+    st.tuples(st.just("follow"), st.integers(1, 4)),
+    st.tuples(st.just("socket"), st.integers(0, 1)),
     st.tuples(st.just("read"), st.just(0)),
     st.tuples(st.just("cut"), st.just(0)),
     st.tuples(st.just("restart"), st.just(0)),
@@ -244,19 +248,39 @@ STEP = st.one_of(
 async def test_whatever_happens_each_client_ends_with_what_there_is(
     engine: Engine, steps: list[tuple[str, int]], customer: str | None, twice: bool
 ) -> None:
-    """Commands, cuts, resumes, restarts of the gateway, a feed that repeats itself, reading at any time."""
+    """Commands, cuts, resumes, restarts of the gateway, a feed that repeats itself, reading at any time.
+
+    Frames also come as they are shared with others, where the client's socket takes them. (Not of a feed that gives a
+    page and the cursor before it, which no engine's does: it is the next page's cursor that would hold it.)
+    """
+    takes = not twice
     world, client, versions = await open_world(engine), Client(), dict.fromkeys(range(1, 5), 0)
     plain = world.store.container(CUSTOMER_VIEWS.name)
     store = With(world.store, EachPageTwice(plain)) if twice else world.store
 
+    def share(batch: Batch, what: Hashable, make: Callable[[], OrdersFrame]) -> bool:
+        if takes:
+            client.take(batch.made(what, make))
+        return takes
+
     async def begin(resources: AsyncExitStack) -> tuple[Live, Stream[OrdersFrame]]:
         live = await resources.enter_async_context(living(store))
-        stream = await resources.enter_async_context(frames(store, live, customer, after=client.cursor))
-        return live, stream
+        return live, await followed(resources, live)
 
-    async def read(stream: Stream[OrdersFrame]) -> None:
+    async def followed(resources: AsyncExitStack, live: Live) -> Stream[OrdersFrame]:
+        return await resources.enter_async_context(frames(store, live, customer, after=client.cursor, share=share))
+
+    async def change(number: int) -> None:
+        versions[number] += 1
+        await put(world.store, an_order(number, version=versions[number]))
+
+    async def read(stream: Stream[OrdersFrame], number: int = 0) -> None:
+        """Read a frame, if there is one, or follow while an order changes."""
         coming = asyncio.ensure_future(anext(stream.inner))
         await asyncio.wait([coming], timeout=0.01)  # nothing may be there to be read
+        if number:
+            await change(number)
+            await asyncio.wait([coming], timeout=0.01)
         if not coming.done():
             coming.cancel()
             await asyncio.wait([coming])
@@ -269,18 +293,20 @@ async def test_whatever_happens_each_client_ends_with_what_there_is(
         for step, number in steps:
             match step:
                 case "change":
-                    versions[number] += 1
-                    await put(world.store, an_order(number, version=versions[number]))
-                case "read":
-                    await read(stream)
-                    stream = await resources.enter_async_context(frames(store, live, customer, after=client.cursor))
+                    await change(number)
+                case "socket":
+                    takes = bool(number) and not twice
+                case "read" | "follow":
+                    await read(stream, number)
+                    stream = await followed(resources, live)
                 case "cut":
                     await stream.inner.aclose()
-                    stream = await resources.enter_async_context(frames(store, live, customer, after=client.cursor))
+                    stream = await followed(resources, live)
                 case _:
                     await resources.aclose()
                     resources = AsyncExitStack()
                     live, stream = await begin(resources)
+        takes = False
         expected = {order_id("ada", number): version for number, version in versions.items() if version}
         while client.orders != expected or client.cursor is None:
             client.take(await anext(stream))
