@@ -51,7 +51,7 @@ async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
             name="commands_cpu",
             title="the same, projection included",
             unit="us of CPU per command",
-            figures=[Figure(name, measured[1:]) for name, measured in cpu.items()],
+            figures=[Figure(name, measured[-scale.rounds :]) for name, measured in cpu.items()],
             targets=[],
         ),
     ]

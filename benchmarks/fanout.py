@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -28,17 +27,25 @@ async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
     return [await _fan_out(scale, path, peers), await _memory(scale, path, peers)]
 
 
+async def _servers(stack: AsyncExitStack, path: Path, peers: Peers) -> tuple[dict[str, Server], bytes]:
+    """The servers that can be subscribed to, and the order that changes, as the peer is told of it."""
+    servers = {
+        RAW: await stack.enter_async_context(running(*python("benchmarks.floors.sockets"))),
+        "gateway": await stack.enter_async_context(gateway("--store", f"sqlite:///{path}")),
+        **await peers.started(stack, {PEER: "graphql-ws"}, {}),
+    }
+    order = await an_order(servers["gateway"])
+    if PEER in servers:
+        connection = await connect(servers[PEER].port)
+        await connection.ask(post(order))
+        connection.close()
+    return servers, order
+
+
 async def _fan_out(scale: Scale, path: Path, peers: Peers) -> Work:
     async with AsyncExitStack() as stack:
-        servers = {
-            RAW: await stack.enter_async_context(running(*python("benchmarks.floors.sockets"))),
-            "gateway": await stack.enter_async_context(gateway("--store", f"sqlite:///{path}")),
-            **await peers.started(stack, {PEER: "graphql-ws"}, {}),
-        }
+        servers, sample = await _servers(stack, path, peers)
         count = min(scale.subscribers, most() // len(servers))
-        sample = await an_order(servers["gateway"])
-        if PEER in servers:
-            await publish(servers[PEER], msgspec.json.encode(sample))
         crowds = {name: Crowd(server.port, shop.FOLLOW, id=shop.order_id(CHANGED)) for name, server in servers.items()}
         for crowd in crowds.values():
             stack.callback(crowd.close)
@@ -47,7 +54,7 @@ async def _fan_out(scale: Scale, path: Path, peers: Peers) -> Work:
         changes: dict[str, Callable[[], bytes]] = {
             RAW: lambda: post(crowds["gateway"].last),
             "gateway": lambda: next(commands),
-            PEER: lambda: post(msgspec.json.encode(sample)),
+            PEER: lambda: post(sample),
         }
         rounds: dict[str, Measure] = {
             name: partial(cpu_per_message, servers[name], crowds[name], count, changes[name], scale.changes)
@@ -76,20 +83,13 @@ async def cpu_per_message(server: Server, crowd: Crowd, count: int, change: Call
     return (server.cpu() - before) / (changes * count) * 1e6
 
 
-async def an_order(server: Server) -> dict[str, Any]:
-    """The order that changes, as subscribers ask for it."""
+async def an_order(server: Server) -> bytes:
+    """The order that changes, as subscribers ask for it, in JSON."""
     connection = await connect(server.port)
     query = shop.FOLLOW.replace("subscription", "query").replace("orderUpdated", "order")
     data = await connection.data(graphql(query, id=shop.order_id(CHANGED)))
     connection.close()
-    return dict(data["order"])
-
-
-async def publish(server: Server, body: bytes) -> None:
-    """Tell a server without a store what the order is now."""
-    connection = await connect(server.port)
-    await connection.ask(post(body))
-    connection.close()
+    return msgspec.json.encode(data["order"])
 
 
 def same_frames(crowds: dict[str, Crowd]) -> None:
@@ -102,13 +102,7 @@ def same_frames(crowds: dict[str, Crowd]) -> None:
 async def _memory(scale: Scale, path: Path, peers: Peers) -> Work:
     count = min(scale.idle, most())
     async with AsyncExitStack() as stack:
-        servers = {
-            RAW: await stack.enter_async_context(running(*python("benchmarks.floors.sockets"))),
-            "gateway": await stack.enter_async_context(gateway("--store", f"sqlite:///{path}")),
-            **await peers.started(stack, {PEER: "graphql-ws"}, {}),
-        }
-        if PEER in servers:
-            await publish(servers[PEER], msgspec.json.encode(await an_order(servers["gateway"])))
+        servers, _ = await _servers(stack, path, peers)
         figures = [Figure(name, [await memory_of_each(server, count)]) for name, server in servers.items()]
     return Work(
         name="memory",

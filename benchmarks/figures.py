@@ -24,12 +24,13 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The gateway is to reach `times` what `floor` has, and `plus` more; without a floor `plus` alone."""
+    """What `of` names is to reach `times` what `floor` has, and `plus` more; without a floor `plus` alone."""
 
     floor: str | None = None
     times: float = 1.0
     plus: float = 0.0
     at_least: bool = False
+    of: str = GATEWAY
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -47,22 +48,22 @@ class Work(msgspec.Struct, frozen=True):
         return next((figure for figure in self.figures if figure.server == server), None)
 
     def reached(self, target: Target) -> float | None:
-        """The gateway's figure in parts of the target's: at most 1 reaches it, or at least 1 if `at_least`.
+        """What is measured in parts of what is to be reached: at most 1 reaches it, or at least 1 if `at_least`.
 
         A ratio of figures of the same round, for what disturbs a round disturbs both; the median over the rounds.
         """
-        gateway, floor = self.figure(GATEWAY), self.figure(target.floor)
-        if gateway is None or (floor is None and target.floor is not None):
+        measured, floor = self.figure(target.of), self.figure(target.floor)
+        if measured is None or (floor is None and target.floor is not None):
             return None
-        floors = floor.rounds if floor else [0.0] * len(gateway.rounds)
-        pairs = zip(gateway.rounds, floors, strict=True)
+        floors = floor.rounds if floor else [0.0] * len(measured.rounds)
+        pairs = zip(measured.rounds, floors, strict=True)
         return statistics.median(mine / (target.times * other + target.plus) for mine, other in pairs)
 
 
-async def interleaved(servers: Mapping[str, Measure], rounds: int, *, warm: int = 1) -> list[Figure]:
-    """The figures of all servers, measured in turn: A B C, A B C, ... The first `warm` rounds do not count."""
+async def interleaved(servers: Mapping[str, Measure], rounds: int) -> list[Figure]:
+    """The figures of all servers, measured in turn: A B C, A B C, ... One round before several does not count."""
     figures: dict[str, list[float]] = {name: [] for name in servers}
-    for _ in range(warm + rounds):
+    for _ in range(rounds + (rounds > 1)):
         for name, measure in servers.items():
             figures[name].append(await measure())
-    return [Figure(name, measured[warm:]) for name, measured in figures.items()]
+    return [Figure(name, measured[-rounds:]) for name, measured in figures.items()]

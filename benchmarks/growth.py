@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import bulk, shop
 from benchmarks.client import connect, drive
-from benchmarks.figures import Figure, Work, interleaved
+from benchmarks.figures import Figure, Target, Work, interleaved
 from benchmarks.processes import Server, gateway
 from benchmarks.queries import CLIENTS, cpu_per_request
 from benchmarks.rows import READ_TABLE, opened
@@ -28,6 +28,7 @@ FEW = 1_000
 BOX = "\N{PACKAGE}"
 """A letter that takes four bytes."""
 CPU = "us of CPU per request"
+FLAT = Target(f"{ORDERS[0]:,} orders", 1.3, of=f"{ORDERS[-1]:,} orders")
 
 
 async def measure() -> list[Work]:
@@ -55,7 +56,7 @@ async def by_orders(folder: Path) -> list[Work]:
                 size: partial(cpu_per_request, server, itertools.cycle(requests(numbers)), SECONDS)
                 for size, (server, numbers) in servers.items()
             }
-            works.append(Work(f"{name}_by_orders", title, CPU, await interleaved(rounds, ROUNDS), []))
+            works.append(Work(f"{name}_by_orders", title, CPU, await interleaved(rounds, ROUNDS), [FLAT]))
     return works
 
 

@@ -10,7 +10,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.peers import HERE
+LOCK = Path(__file__).parent / "peers" / "package-lock.json"
 
 PACKAGES = (
     "uvicorn", "uvloop", "httptools", "starlette", "websockets", "msgspec", "strawberry-graphql", "graphql-core",
@@ -40,7 +40,7 @@ def _node() -> dict[str, str]:
     if not (node := shutil.which("node")):
         return {}
     told = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
-    lock = json.loads((HERE / "package-lock.json").read_text())["packages"]
+    lock = json.loads(LOCK.read_text())["packages"]
     return {"node": told.strip().lstrip("v")} | {
         name: lock[f"node_modules/{name}"]["version"] for name in lock[""]["dependencies"]
     }

@@ -5,7 +5,7 @@ from html import escape
 
 from benchmarks.figures import Work
 
-WIDTH, ROW, TOP, LEFT, RIGHT = 860, 30, 56, 330, 70
+WIDTH, ROW, TOP, LEFT, RIGHT = 900, 30, 56, 380, 70
 LOW, HIGH = -2, 5
 """The scale, in powers of two: from a quarter of what is allowed to 32 times as much."""
 GOOD, BAD, INK, LINE = "#2f7d5b", "#c2571a", "#24292f", "#8c959f"

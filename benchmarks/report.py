@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import picture
-from benchmarks.figures import GATEWAY, Figure, Target, Work
+from benchmarks.figures import Figure, Target, Work
 from benchmarks.machine import machine, versions
 
 HERE = Path(__file__).parent
@@ -54,7 +54,9 @@ def rewritten(page: str) -> str:
         page = _between(page, "targets", _targets(results.works))
         page = _between(page, "figures", _figures(results.works))
         page = _between(page, "conditions", _conditions(results))
-    return _between(page, "growth", _figures(growth.works)) if growth else page
+    if growth:
+        page = _between(page, "growth", _growth(growth.works))
+    return page
 
 
 def told(work: Work) -> str:
@@ -80,7 +82,7 @@ def _between(page: str, name: str, table: str) -> str:
 
 def _targets(works: list[Work]) -> str:
     rows = [
-        f"| {work.title} | {_shown(work, work.figure(GATEWAY))} | {_wanted(target)} | {_is(work, target)} |"
+        f"| {work.title} | {_shown(work, work.figure(target.of))} | {_wanted(target)} | {_is(work, target)} |"
         for work in works
         for target in work.targets
     ]
@@ -95,6 +97,22 @@ def _figures(works: list[Work]) -> str:
     ]
     missing = [f"\nNot measured: {text}." for text in sorted({text for work in works for text in work.missing})]
     return "\n".join(["| work | server | median | lowest to highest |", "|---|---|---|---|", *rows, *missing])
+
+
+def _growth(works: list[Work]) -> str:
+    rows = [
+        f"| {work.title if index == 0 else ''} | {figure.server} | {_shown(work, figure)} | {_spread(figure)} "
+        f"| {figure.median / work.figures[0].median:.3g} |"
+        for work in works
+        for index, figure in enumerate(work.figures)
+    ]
+    head = ["| work | at | median | lowest to highest | times the first |", "|---|---|---|---|---|"]
+    targets = [
+        f"\nOf the {work.title}, {target.of} are to cost {_wanted(target)}: {_is(work, target)}."
+        for work in works
+        for target in work.targets
+    ]
+    return "\n".join([*head, *rows, *targets])
 
 
 def _conditions(results: Results) -> str:

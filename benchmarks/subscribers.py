@@ -124,7 +124,7 @@ class _Socket(asyncio.Protocol):
     def _frames(self, data: bytes) -> bytes:
         """Handle all whole frames; what is left."""
         start = 0
-        while len(data) >= start + 4 or len(data) == start + 2:
+        while len(data) >= start + 2:
             size, begin = data[start + 1], start + 2
             if size == 126:
                 size, begin = int.from_bytes(data[begin : begin + 2], "big"), begin + 2
