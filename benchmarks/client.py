@@ -78,11 +78,6 @@ class Connection(asyncio.Protocol):
             raise WrongAnswer(answer[:500].decode(errors="replace"))
         return answer
 
-    async def data(self, request: bytes) -> dict[str, Any]:
-        """The `data` of a GraphQL answer."""
-        answer = await self.ask(request)
-        return dict(msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])["data"])
-
     def close(self) -> None:
         """End the connection."""
         self._transport.close()
@@ -101,6 +96,20 @@ async def connect(port: int) -> Connection:
     """A connection to a server of this machine."""
     _, connection = await asyncio.get_running_loop().create_connection(Connection, HOST, port)
     return connection
+
+
+async def ask(port: int, request: bytes) -> bytes:
+    """The answer to one request, on a connection of its own. Raises WrongAnswer."""
+    connection = await connect(port)
+    try:
+        return await connection.ask(request)
+    finally:
+        connection.close()
+
+
+async def data(port: int, request: bytes) -> dict[str, Any]:
+    """The `data` of the answer to one GraphQL request. Raises WrongAnswer."""
+    return dict(msgspec.json.decode((await ask(port, request)).partition(b"\r\n\r\n")[2])["data"])
 
 
 async def drive(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import shop
-from benchmarks.client import connect, graphql, post
+from benchmarks.client import ask, data, graphql, post
 from benchmarks.figures import Figure, Measure, Target, Work, interleaved
 from benchmarks.peers import Peers
 from benchmarks.processes import Server, gateway, python, running
@@ -36,9 +36,7 @@ async def _servers(stack: AsyncExitStack, path: Path, peers: Peers) -> tuple[dic
     }
     order = await an_order(servers["gateway"])
     if PEER in servers:
-        connection = await connect(servers[PEER].port)
-        await connection.ask(post(order))
-        connection.close()
+        await ask(servers[PEER].port, post(order))
     return servers, order
 
 
@@ -74,22 +72,19 @@ async def _fan_out(scale: Scale, path: Path, peers: Peers) -> Work:
 
 async def cpu_per_message(server: Server, crowd: Crowd, count: int, change: Callable[[], bytes], changes: int) -> float:
     """Microseconds of the server's CPU per message, what makes the change included."""
-    connection, before = await connect(server.port), server.cpu()
+    before = server.cpu()
     for _ in range(changes):
         expected = crowd.received + count
-        await connection.ask(change())
+        await ask(server.port, change())
         await crowd.until(expected)
-    connection.close()
     return (server.cpu() - before) / (changes * count) * 1e6
 
 
 async def an_order(server: Server) -> bytes:
     """The order that changes, as subscribers ask for it, in JSON."""
-    connection = await connect(server.port)
     query = shop.FOLLOW.replace("subscription", "query").replace("orderUpdated", "order")
-    data = await connection.data(graphql(query, id=shop.order_id(CHANGED)))
-    connection.close()
-    return msgspec.json.encode(data["order"])
+    answer = await data(server.port, graphql(query, id=shop.order_id(CHANGED)))
+    return msgspec.json.encode(answer["order"])
 
 
 def same_frames(crowds: dict[str, Crowd]) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import bulk, shop
-from benchmarks.client import connect, drive
+from benchmarks.client import ask, drive
 from benchmarks.figures import Figure, Target, Work, interleaved
 from benchmarks.processes import Server, gateway
 from benchmarks.queries import CLIENTS, cpu_per_request
@@ -89,18 +89,17 @@ async def by_subscribers(folder: Path) -> list[Work]:
     last: dict[str, list[float]] = {}
     async with gateway("--store", f"sqlite:///{path}") as server:
         crowd = Crowd(server.port, shop.FOLLOW, id=shop.order_id(0))
-        connection, commands = await connect(server.port), shop.adding([0])
+        commands = shop.adding([0])
         for count in (min(count, most()) for count in SUBSCRIBERS):
             await crowd.grow(count)
             for _ in range(ROUNDS):
                 expected, before, started = crowd.received + count, server.cpu(), time.perf_counter()
-                await connection.ask(next(commands))
+                await ask(server.port, next(commands))
                 await crowd.until(expected, within_s=120.0)
                 size = f"{count:,} subscribers"
                 cpu.setdefault(size, []).append((server.cpu() - before) / count * 1e6)
                 last.setdefault(size, []).append((crowd.last_at - started) * 1e3)
         crowd.close()
-        connection.close()
     return [
         Work("cpu_by_subscribers", "one change, the command included", "us of CPU per message", _figures(cpu), []),
         Work("last_by_subscribers", "the same, until the last has it", "ms", _figures(last), []),

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import shop
-from benchmarks.client import connect, drive
+from benchmarks.client import data, drive
 from benchmarks.figures import Measure, Target, Work, interleaved
 from benchmarks.peers import Peers
 from benchmarks.processes import Server, gateway, python, running
@@ -70,8 +70,6 @@ async def same_answers(servers: dict[str, Server], request: bytes) -> None:
     """See that all servers answer the same data, in the same order. Raises AssertionError."""
     answers: dict[str, str] = {}
     for name, server in servers.items():
-        connection = await connect(server.port)
-        answers[name] = str(await connection.data(request))
-        connection.close()
+        answers[name] = str(await data(server.port, request))
     differing = {name: answer[:300] for name, answer in answers.items() if answer != answers["gateway"]}
     assert not differing, f"answers differ from the gateway's {answers['gateway'][:300]}: {differing}"

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.client import Connection, connect, drive, graphql
+from benchmarks.client import data, drive, graphql
 from benchmarks.processes import Server, gateway
 
 BY_ID = """query ById($id: ID!) {
@@ -93,16 +93,14 @@ def listing(numbers: list[int]) -> list[bytes]:
 
 async def caught_up(server: Server, within_s: float = 120.0) -> None:
     """Wait until the gateway has projected all there is."""
-    connection = await connect(server.port)
     async with asyncio.timeout(within_s):
-        while await _behind(connection):  # noqa: ASYNC110  another process
+        while await _behind(server):  # noqa: ASYNC110  another process
             await asyncio.sleep(0.1)
-    connection.close()
 
 
-async def _behind(connection: Connection) -> float:
+async def _behind(server: Server) -> float:
     """Changes that are not projected yet."""
-    rows = (await connection.data(graphql("{ projections { behind } }")))["projections"]
+    rows = (await data(server.port, graphql("{ projections { behind } }")))["projections"]
     return float(sum(row["behind"] for row in rows))
 
 
