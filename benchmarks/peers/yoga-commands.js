@@ -30,7 +30,9 @@ const failure = (code) => ({ __typename: "CommandRejected", code, message: code,
 const addItem = db.transaction(({ commandId, orderId, expectedVersion, item }) => {
   const partition = orderId.split(":", 2)[1];
   const id = `cmd:${commandId}`;
-  const fingerprint = createHash("sha256").update(JSON.stringify([orderId, expectedVersion, item])).digest("hex");
+  const fingerprint = createHash("sha256")
+    .update(JSON.stringify([orderId, expectedVersion, item]))
+    .digest("hex");
   if (find.get(partition, id)) return failure("REPLAYED");
   const body = find.get(partition, orderId);
   if (!body) return failure("NOT_FOUND");
@@ -44,8 +46,14 @@ const addItem = db.transaction(({ commandId, orderId, expectedVersion, item }) =
   order.version += 1;
   order.updatedAt = new Date().toISOString();
   const command = {
-    kind: "command", id, name: "add_item", fingerprint, orderId, version: order.version,
-    events: [{ type: "ItemAdded", item: added, at: order.updatedAt }], at: order.updatedAt,
+    kind: "command",
+    id,
+    name: "add_item",
+    fingerprint,
+    orderId,
+    version: order.version,
+    events: [{ type: "ItemAdded", item: added, at: order.updatedAt }],
+    at: order.updatedAt,
   };
   const lsn = next.get();
   insert.run(partition, id, lsn, JSON.stringify(command));
@@ -59,7 +67,11 @@ const schema = createSchema({
     Mutation: { addItem: (_, { input }) => addItem.immediate(input) },
     Order: {
       itemCount: (order) => order.items.length,
-      total: (order) => money(order.items.reduce((sum, one) => sum + one.quantity * one.unitPrice, 0), order.currency),
+      total: (order) =>
+        money(
+          order.items.reduce((sum, one) => sum + one.quantity * one.unitPrice, 0),
+          order.currency,
+        ),
     },
   },
 });
