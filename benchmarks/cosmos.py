@@ -23,7 +23,7 @@ CLIENTS = 4
 ORDERS = 40
 SDK = "azure-cosmos alone"
 PLUS_US = 150.0
-IDLE_S = 2.0
+IDLE_S = 1.0
 COMMAND_BYTES, ORDER_BYTES = 450, 650
 KEY = re.compile(r"key=(\S+)")
 
@@ -54,7 +54,7 @@ async def _works(scale: Scale, server: Server, env: dict[str, str]) -> list[Work
     ):
         sdk = python("benchmarks.floors.cosmos", which, *options)
         rounds = {SDK: partial(_alone, sdk, env), "gateway": partial(_cpu, server, requests, scale.seconds, idle)}
-        figures = await interleaved(rounds, scale.rounds)
+        figures = await interleaved(rounds, scale.launches)
         works.append(Work(name, title, "us of CPU each", figures, [Target(SDK, plus=PLUS_US)]))
     return works
 

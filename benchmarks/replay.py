@@ -26,7 +26,7 @@ async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
     documents = count(projected)
     rates: dict[str, list[float]] = {LOOP: [], "gateway": []}
     cpu: dict[str, list[float]] = {LOOP: [], "gateway": []}
-    for _ in range(scale.replays):
+    for _ in range(scale.launches):
         printed = await output(*python("benchmarks.floors.replay", str(folder), str(projected)))
         us, seconds = map(float, printed.split())
         cpu[LOOP].append(us / scale.replayed)

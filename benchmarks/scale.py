@@ -23,8 +23,8 @@ class Scale:
     """Subscribers that wait, while memory is looked at."""
     replayed: int
     """Orders that are projected anew."""
-    replays: int
-    """Rounds of that."""
+    launches: int
+    """Rounds of works that launch a process in each."""
 
 
 SMOKE = Scale(
@@ -38,20 +38,20 @@ SMOKE = Scale(
     changes=1,
     idle=50,
     replayed=100,
-    replays=1,
+    launches=1,
 )
 QUICK = Scale(
     name="quick",
-    orders=1_000,
+    orders=600,
     rounds=3,
-    seconds=0.4,
-    warm=1.0,
+    seconds=0.3,
+    warm=0.6,
     deliveries=30,
     subscribers=1_000,
     changes=1,
     idle=2_000,
-    replayed=2_000,
-    replays=2,
+    replayed=1_500,
+    launches=2,
 )
 FULL = Scale(
     name="full",
@@ -64,6 +64,6 @@ FULL = Scale(
     changes=1,
     idle=10_000,
     replayed=5_000,
-    replays=3,
+    launches=5,
 )
 SCALES = {scale.name: scale for scale in (SMOKE, QUICK, FULL)}
