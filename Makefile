@@ -49,11 +49,11 @@ bench: install peers  ## What it costs, beside others: results.json, docs/perfor
 bench-quick: install peers  ## The same in 2 minutes, printed only.
 	@$(VENV)/bin/python -m benchmarks quick
 
-bench-growth: install  ## How cost grows with orders, clients, subscribers and sizes (15 minutes).
+bench-growth: install  ## How cost grows with orders, clients, subscribers and sizes (6 minutes).
 	@$(VENV)/bin/python -m benchmarks growth
 
 peers:  ## What the gateway is measured beside, on Node.js, installed where that can be done.
-	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(PEERS) || echo "Measuring without the peers."
+	@! command -v npm >/dev/null || $(MAKE) --silent $(PEERS) || echo "Measuring without the peers."
 
 $(PEERS): benchmarks/peers/package-lock.json benchmarks/peers/.npmrc benchmarks/peers/install
 	@benchmarks/peers/install
