@@ -7,12 +7,13 @@ INSTALLED := $(VENV)/.installed
 
 MODULES := web/node_modules/.package-lock.json
 BUNDLE := gateway/static/playground.html
+PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGES := schema.graphql $(shell find web -type f -not -path '*/node_modules/*' -not -name generated.ts)
 
-.PHONY: help run run-cosmos test install web browser check format lock clean
+.PHONY: help run run-cosmos test install web browser bench bench-quick bench-growth peers check format lock clean
 
 help:  ## Say what there is.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: install  ## Serve the gateway on http://127.0.0.1:8000 (PORT=, STORE_URL= override).
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory web || echo "The pages are not built; serving without."
@@ -42,6 +43,22 @@ $(MODULES): web/package-lock.json web/.npmrc
 browser:  ## Chromium for the tests, installed where that can be done.
 	@scripts/chromium || true
 
+bench: install peers  ## What it costs, beside others: results.json, docs/performance.md (10 minutes).
+	@$(VENV)/bin/python -m benchmarks full
+
+bench-quick: install peers  ## The same in 2 minutes, printed only.
+	@$(VENV)/bin/python -m benchmarks quick
+
+bench-growth: install  ## How cost grows with orders, clients, subscribers and sizes (6 minutes).
+	@$(VENV)/bin/python -m benchmarks growth
+
+peers:  ## What the gateway is measured beside, on Node.js, installed where that can be done.
+	@! command -v npm >/dev/null || $(MAKE) --silent $(PEERS) || echo "Measuring without the peers."
+
+$(PEERS): benchmarks/peers/package-lock.json benchmarks/peers/.npmrc benchmarks/peers/install
+	@benchmarks/peers/install
+	@touch $@
+
 format: install  ## Format the code and mend what the linter can mend.
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
@@ -52,4 +69,4 @@ lock:  ## Resolve the dependencies anew into requirements/, with hashes.
 
 clean:  ## Remove the virtual environment and what the tools left (never data/).
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist \
-	  gateway/static web/node_modules
+	  gateway/static web/node_modules benchmarks/peers/node_modules
