@@ -39,19 +39,15 @@ class Application(Starlette):
     def __init__(self, transports: Transports, routes: Sequence[BaseRoute], around: Around, lifespan: Lifespan) -> None:
         """`around` wraps all of it."""
         super().__init__(routes=[*transports, *routes], lifespan=lifespan)
-        self._around = around(self._route)
+        self._others = around(super().__call__)
         self._transports: dict[tuple[str, str | None], ASGIApp] = {
-            ("http" if isinstance(route, Route) else "websocket", route.path): route.app for route in transports
+            ("http" if isinstance(route, Route) else "websocket", route.path): around(route.app) for route in transports
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, a socket, or the lifespan."""
         scope["app"] = self
-        await self._around(scope, receive, send)
-
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        transport = self._transports.get((scope["type"], scope.get("path")))
-        await (transport or super().__call__)(scope, receive, send)
+        await self._transports.get((scope["type"], scope.get("path")), self._others)(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, telemetry: Telemetry | None = None) -> Starlette:

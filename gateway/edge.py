@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.logs import bound
 from gateway.telemetry import Telemetry
 
-REQUEST_ID = "x-request-id"
+REQUEST_ID = b"x-request-id"
 SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}", re.ASCII)
 
 
@@ -28,19 +28,31 @@ class Requests:
         """Handle a request, or a socket for as long as it is open."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID, "")
+        given = header(scope, REQUEST_ID).decode("latin-1")
         id = given if SANE_ID.fullmatch(given) else token_hex(16)
 
         async def answer(message: MutableMapping[str, Any]) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
-                message["headers"] = [*message.get("headers", ()), (REQUEST_ID.encode(), id.encode())]
+                message["headers"] = [*message.get("headers", ()), (REQUEST_ID, id.encode())]
             await send(message)
 
-        tracing = self._telemetry.tracing
+        with bound(request_id=id):
+            if self._telemetry.tracing.on or scope["type"] != "http":
+                return await self._watched(scope, receive, answer)
+            return await self._app(scope, receive, answer)
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = "http" if scope["type"] == "http" and scope["path"] == self._traced else None
-        with bound(request_id=id), tracing.request(name, headers):
+        with self._telemetry.tracing.request(name, Headers(scope=scope)):
             if scope["type"] == "http":
-                return await self._app(scope, receive, answer)
+                return await self._app(scope, receive, send)
             with self._telemetry.metrics.sockets.track_inprogress():
-                return await self._app(scope, receive, answer)
+                return await self._app(scope, receive, send)
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """A header of a request; nothing where there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""

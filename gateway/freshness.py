@@ -23,6 +23,8 @@ class Freshness:
     every_s: float
     limit_s: float
     lags: dict[str, Lag] = field(default_factory=dict)
+    _told: dict[frozenset[str], dict[str, Any]] = field(default_factory=dict, init=False)
+    """What is told until the next look."""
 
     async def keep(self) -> None:
         """Look again and again. Raises StoreError; may be run again."""
@@ -35,12 +37,18 @@ class Freshness:
     async def look(self) -> None:
         """Look now. Raises StoreError."""
         self.lags = await self.overview.lags()
+        self._told.clear()
 
     def told(self, containers: Collection[str]) -> dict[str, Any]:
         """What a client is told of the projections that keep some read containers, by their names."""
-        names = [projection.name for projection in PROJECTIONS if projection.target.name in containers]
-        lags = {name: self.lags[name] for name in names}
-        return {name: {"lagMs": round(lag.seconds * 1000), "worker": _worker(lag)} for name, lag in lags.items()}
+        key = frozenset(containers)
+        if key not in self._told:
+            names = [projection.name for projection in PROJECTIONS if projection.target.name in containers]
+            lags = {name: self.lags[name] for name in names}
+            self._told[key] = {
+                name: {"lagMs": round(lag.seconds * 1000), "worker": _worker(lag)} for name, lag in lags.items()
+            }
+        return self._told[key]
 
     @property
     def problems(self) -> dict[str, str]:

@@ -6,8 +6,8 @@ A client may cause records, but no more than BURST from one place in the code wi
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -19,15 +19,20 @@ WINDOW_S = 10.0
 _known: ContextVar[Mapping[str, str]] = ContextVar("known", default={})  # noqa: B039  never changed, only replaced
 
 
-@contextmanager
-def bound(**fields: str | None) -> Iterator[None]:
-    """What is logged in the context carries these fields, those that are None aside."""
-    token = _known.set({**_known.get(), **{name: value for name, value in fields.items() if value is not None}})
-    try:
-        yield
-    finally:
+class bound:  # used as a function is
+    """What is logged in the context carries these fields."""
+
+    __slots__ = ("_fields", "_token")
+
+    def __init__(self, **fields: str) -> None:
+        self._fields = fields
+
+    def __enter__(self) -> None:
+        self._token = _known.set({**_known.get(), **self._fields})
+
+    def __exit__(self, *_: object) -> None:
         with suppress(ValueError):  # what another task closes was known in a context that has gone with its own
-            _known.reset(token)
+            _known.reset(self._token)
 
 
 def config(level: str, format: str) -> dict[str, Any]:

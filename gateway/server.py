@@ -1,6 +1,7 @@
 """The server: uvicorn, which drains before it closes anything, and lets nobody who does not read hold it up."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from uvicorn.supervisors.multiprocess import Process
 from gateway.drain import Drain
 
 TICK_S = 0.02
+GARBAGE = 50_000
+"""Objects that are made and not yet freed before the collector looks: what answers requests leaves no cycles behind."""
 WRITE_NOW = "gateway.write_now"
 """The extension of a socket's scope with a function that writes a frame at once, if the client takes one now."""
 
@@ -27,6 +30,13 @@ class Server(uvicorn.Server):
     The application gives its `Drain` in the state of its lifespan. Meanwhile it is served as before, so that who asks
     is told that it is not ready. A second SIGINT ends it at once.
     """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, and have the collector pass over what stays: most of what there is by now."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE, 20, 100)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end as uvicorn does: requests that are being answered are answered."""

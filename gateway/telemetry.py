@@ -83,8 +83,9 @@ class ObservedOperation:
         self._started = perf_counter()
         if self._kind == SUBSCRIPTION:
             self._telemetry.metrics.subscribers.inc()
-        self._span = self._telemetry.tracing.span("graphql")
-        self._tell = self._span.__enter__()
+        if self._telemetry.tracing.on:
+            self._span = self._telemetry.tracing.span("graphql")
+            self._tell = self._span.__enter__()
         return self
 
     def told(self, result: Mapping[str, Any]) -> None:
@@ -95,8 +96,9 @@ class ObservedOperation:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if error is not None:
             self._outcome = "INVALID" if isinstance(error, Exception) else "CANCELLED"
-        self._tell({"graphql.operation.type": self._kind, "outcome": self._outcome})
-        self._span.__exit__(kind, error, at)
+        if self._telemetry.tracing.on:
+            self._tell({"graphql.operation.type": self._kind, "outcome": self._outcome})
+            self._span.__exit__(kind, error, at)
         metrics = self._telemetry.metrics
         metrics.operations[self._kind, self._outcome].inc()
         if self._kind == SUBSCRIPTION:

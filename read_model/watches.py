@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,7 +51,7 @@ class Batch:
 
 
 Direct = Callable[[Batch], bool]
-"""Sends a batch on at once; false where that is not possible, or not all of it is new to who watches."""
+"""Sends on what there is for the watcher in a batch; false where it cannot, or not all of that is new to it."""
 Share = Callable[[Batch, Hashable, Callable[[], Any]], bool]
 """Sends on what is made of a batch, made once for all who give it the same name; false where that is not possible."""
 
@@ -78,34 +77,38 @@ class Watch:
 
         Returns whether the watcher is still to be woken, by `settle`.
         """
-        may_be_direct = self._direct is not None and not self._changed.is_set() and not self._pending
+        if self._direct and not (self._pending or self._unsettled or self._changed.is_set()):
+            self._unsettled = batch
+            return True
+        self._keep(batch)
+        return False
+
+    def settle(self, batch: Batch) -> None:
+        """Send a batch that was offered on, if nothing has happened since; else wake the watcher."""
+        if self._unsettled is not batch or not self._direct:
+            return
+        try:
+            sent = self._direct(batch)
+        except msgspec.DecodeError:  # who is woken fails with it, and nobody else
+            sent = False
+        if sent:
+            self._unsettled = None
+        else:
+            self._keep()
+
+    def _keep(self, *batches: Batch) -> None:
+        """Keep what is to be taken, and wake the watcher for it."""
+        unsettled = (self._unsettled,) if self._unsettled else ()
         self._unsettled = None
-        for document in batch.documents:
+        for document in (document for batch in unsettled + batches for document in batch.documents):
             if not self._lost and document.id.startswith(self.prefix):
                 key = (document.partition, document.id)
                 self._pending.pop(key, None)
                 self._pending[key] = document
                 if len(self._pending) > MOST_KEYS:
                     self.lose()
-        if not self._pending:
-            return False
-        if may_be_direct:
-            self._unsettled = batch
-        else:
+        if self._pending:
             self._changed.set()
-        return may_be_direct
-
-    def settle(self, batch: Batch) -> None:
-        """Send a batch that was offered on, if nothing has happened since; else wake the watcher."""
-        if self._unsettled is batch and self._direct:
-            self._unsettled = None
-            sent = False
-            with suppress(msgspec.DecodeError):  # who is woken fails with it, and nobody else
-                sent = self._direct(batch)
-            if sent:
-                self._pending.clear()
-            else:
-                self._changed.set()
 
     def lose(self) -> None:
         """Take note that continuity was lost; what has been offered is forgotten."""
@@ -121,11 +124,11 @@ class Watch:
 
     def take(self) -> list[Document]:
         """What has changed so far, without waiting. Raises Lost, once, when everything is to be read again."""
+        self._keep()
         if not self._draining:
             self._changed.clear()
         documents = list(self._pending.values())
         self._pending.clear()
-        self._unsettled = None
         if self._lost:
             self._lost = False
             raise Lost

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from inspect import isfunction, signature
-from types import NoneType
 from typing import Any
 
 from graphql import (
@@ -10,16 +9,16 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     GraphQLField,
-    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     get_named_type,
+    get_nullable_type,
     is_abstract_type,
     is_leaf_type,
-    is_list_type,
+    is_nullable_type,
     is_object_type,
 )
 from strawberry import Schema
@@ -28,7 +27,7 @@ from strawberry.types.field import StrawberryField
 from gateway.execution.arguments import BACKREF, Arguments, Variables
 from gateway.execution.plans import Plan, Resolved
 from gateway.execution.selections import NotCompiled, Selections
-from gateway.execution.shapes import Shape, ShapeBuilder, annotation, source_of
+from gateway.execution.shapes import Shape, ShapeBuilder, not_null, source_of
 
 Views = dict[type, type | None]
 """By read document: the struct that it can be decoded to; None where it is not direct, or selected in several ways."""
@@ -74,29 +73,27 @@ class _Compiler:
         sets = [node.selection_set for node in nodes if node.selection_set]
         type_ = get_named_type(field.type)
         views: Views = {}
-        shapes: tuple[Shape, ...] = ()
-        targets: dict[type, type] | None = None
+        shapes: list[Shape] = []
+        targets: dict[type, type] = {}
         target: Any = None
-        if is_object_type(type_):
-            shapes = (self._shape(type_, sets, views),)
-            target = annotation(field.type, shapes[0].struct)
-        elif is_abstract_type(type_):
-            if is_list_type(field.type) or is_list_type(getattr(field.type, "of_type", None)):
-                raise NotCompiled(f"{parent.name}.{name}, a list of {type_.name}")
-            targets = {} if isinstance(field.type, GraphQLNonNull) else {NoneType: NoneType}
-            for possible in self._schema._schema.get_possible_types(type_):
-                shape = self._shape(possible, sets, views)
-                shapes += (shape,)
-                targets |= {source_of(possible): shape.struct, shape.struct: shape.struct}
+        if not is_abstract_type(type_):
+            if is_object_type(type_):
+                shapes.append(self._shape(type_, sets, views))
+            target = not_null(get_nullable_type(field.type), shapes[0].struct if shapes else None)
+        elif get_nullable_type(field.type) is not type_:
+            raise NotCompiled(f"{parent.name}.{name}, a list of {type_.name}")
         else:
-            target = annotation(field.type, None)
+            for possible in self._schema._schema.get_possible_types(type_):
+                shapes.append(self._shape(possible, sets, views))
+                targets |= dict.fromkeys((source_of(possible), shapes[-1].struct), shapes[-1].struct)
         return Resolved(
             name=f"{parent.name}.{name}",
             resolver=_resolver(parent, name, field),
             arguments=Arguments(self._schema, field, nodes[0], self._variables),
+            nullable=is_nullable_type(field.type),
             target=target,
             targets=targets,
-            shapes=shapes,
+            shapes=tuple(shapes),
             views={view: struct for view, struct in views.items() if struct},
         )
 

@@ -18,6 +18,9 @@ from read_model.asked import ASKED, Asked
 from read_model.watches import Batch
 from schema.errors import coded
 
+PLAN, BAILED, REFERENCE = ("plan",), ("bailed",), ("reference",)
+"""What executed an operation, as the metrics have it."""
+
 
 class Executor:
     """Executes operations; tells metrics and traces of each, and in the answer to a query how fresh it is."""
@@ -34,10 +37,11 @@ class Executor:
 
     def prepared(self, operation: Operation) -> Prepared | None:
         """The operation of a valid document that is asked for; None where there is none."""
-        with suppress(NotExecutable):
+        try:
             document = self.document(operation)
             return None if document.errors else document.operation(operation.operation_name)
-        return None
+        except NotExecutable:
+            return None
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None for what cannot be told."""
@@ -79,7 +83,7 @@ class Executor:
                     observed.told(result)
                     with self._telemetry.tracing.delivery():
                         yield result
-                    self._telemetry.metrics.frames.inc()
+                    self._telemetry.metrics.frames.value += 1
 
     def _counted(self, send: SendNow | None) -> SendNow | None:
         """`send`, its frames counted; None while each delivery has a span of its own."""
@@ -90,7 +94,7 @@ class Executor:
         def counted(batch: Batch, what: Hashable, result: bytes) -> bool:
             sent = send(batch, what, result)
             if sent:
-                frames.inc()
+                frames.value += 1
             return sent
 
         return counted
@@ -108,7 +112,16 @@ class Executor:
         token = ASKED.set(asked)
         try:
             with self._telemetry.operation(prepared.kind.value) as observed:
-                result = await self._executed(prepared, given, context)
+                variables = given or {}
+                plan = prepared.plan(variables)
+                if isinstance(plan, Plan):
+                    try:
+                        result, by = {"data": await plan.execute(variables, context)}, PLAN
+                    except Bail as bail:
+                        result, by = await self._reference.execute(prepared, given, context, bail.resolved), BAILED
+                else:
+                    result, by = await self._reference.execute(prepared, given, context), REFERENCE
+                self._telemetry.metrics.executions[by].inc()
                 observed.told(result)
         finally:
             ASKED.reset(token)
@@ -116,20 +129,6 @@ class Executor:
             projections = context.freshness(asked.containers)
             result["extensions"] = {"freshness": {"satisfied": asked.satisfied, "projections": projections}}
         return result
-
-    async def _executed(self, prepared: Prepared, given: dict[str, Any] | None, context: Context) -> Result:
-        variables = given or {}
-        plan = prepared.plan(variables)
-        if not isinstance(plan, Plan):
-            self._telemetry.metrics.executions["reference",].inc()
-            return await self._reference.execute(prepared, given, context)
-        try:
-            data = await plan.execute(variables, context)
-        except Bail as bail:
-            self._telemetry.metrics.executions["bailed",].inc()
-            return await self._reference.execute(prepared, given, context, bail.resolved)
-        self._telemetry.metrics.executions["plan",].inc()
-        return {"data": data}
 
     async def _results(
         self, prepared: Prepared, variables: dict[str, Any], context: Context, send: SendNow | None

@@ -55,14 +55,16 @@ class Asking:
 class Resolved:
     """A field that is resolved, and what is selected of its value.
 
-    `targets` are what values of a class are converted to, where they are not all alike: of an interface or a union.
+    `target` is what a value is converted to, `targets` by its class where values are not all alike: of an interface or
+    a union.
     """
 
     name: str
     resolver: Callable[..., Any]
     arguments: Arguments
+    nullable: bool
     target: Any
-    targets: Mapping[type, Any] | None
+    targets: Mapping[type, type]
     shapes: tuple[Shape, ...]
     views: Mapping[type, type]
 
@@ -72,7 +74,9 @@ class Resolved:
 
     def converted(self, value: Any) -> Any:
         """What is selected of the value. Raises msgspec.ValidationError, or Refused."""
-        target = self.target if self.targets is None else self.targets.get(type(value))
+        if value is None and self.nullable:
+            return None
+        target = self.targets.get(type(value), self.target)
         if target is None:
             raise Refused(f"a {type(value).__name__}")
         return msgspec.convert(value, target, from_attributes=True)

@@ -90,11 +90,12 @@ class ShapeBuilder:
 def annotation(type_: GraphQLOutputType, selected: Any) -> Any:
     """What a value of a type is converted to; `selected` stands for its object. Raises NotCompiled."""
     if isinstance(type_, GraphQLNonNull):
-        return _not_null(type_.of_type, selected)
-    return _not_null(type_, selected) | None
+        return not_null(type_.of_type, selected)
+    return not_null(type_, selected) | None
 
 
-def _not_null(type_: GraphQLOutputType, selected: Any) -> Any:
+def not_null(type_: GraphQLOutputType, selected: Any) -> Any:
+    """The same of a type whose null is taken care of."""
     match type_:
         case GraphQLList(of_type=inner):
             return list[annotation(inner, selected)]  # type: ignore[misc]

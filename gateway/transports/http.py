@@ -4,9 +4,10 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from gateway.execution import Executor, NotExecutable
+from gateway.edge import header
+from gateway.execution import Executor, NotExecutable, Operation
 from gateway.transports import multipart
-from gateway.transports.requests import Refused, header, read_operation, respond_with, while_connected
+from gateway.transports.requests import Refused, read_operation, respond_with, while_connected
 from gateway.transports.streams import respond
 from gateway.wiring import Gateway
 
@@ -21,7 +22,15 @@ class Http:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. A query whose client goes away is cancelled; a mutation is finished."""
         try:
-            await self._answer(scope, receive, send)
+            operation = await read_operation(scope, receive)
+            gateway: Gateway = scope["app"].state.gateway
+            kind = self._executor.kind(operation)
+            if kind is OperationType.SUBSCRIPTION:
+                return await self._stream(operation, gateway, scope, receive, send)
+            if kind is OperationType.MUTATION and scope["method"] == "GET":
+                raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
+            if result := await while_connected(receive, self._executor.execute(operation, gateway.context)):
+                await respond_with(result, send)
         except Refused as refused:
             await refused.response(scope, receive, send)
         except NotExecutable as error:
@@ -29,15 +38,7 @@ class Http:
         except ClientDisconnect:
             pass
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        operation = await read_operation(scope, receive)
-        gateway: Gateway = scope["app"].state.gateway
-        kind = self._executor.kind(operation)
-        if kind is OperationType.SUBSCRIPTION:
-            if not multipart.accepted(header(scope, b"accept").decode("latin-1")):
-                raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
-            await respond(self._executor, operation, multipart.Parts(), self._keep_alive_s, gateway, receive, send)
-        elif kind is OperationType.MUTATION and scope["method"] == "GET":
-            raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-        elif result := await while_connected(receive, self._executor.execute(operation, gateway.context)):
-            await respond_with(result, send)
+    async def _stream(self, operation: Operation, gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
+        if not multipart.accepted(header(scope, b"accept").decode("latin-1")):
+            raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
+        await respond(self._executor, operation, multipart.Parts(), self._keep_alive_s, gateway, receive, send)

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.edge import header
 from gateway.execution import Operation, Result
 from gateway.json import NotJson, decode, encode
 from projector.tasks import Task, ended
@@ -67,14 +68,6 @@ async def respond_with(result: Result, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def header(scope: Scope, name: bytes) -> bytes:
-    """A header of the request; nothing where there is none."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
-
-
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
     """What `work` returns; None if the client goes away before, which cancels it. Raises what it fails with.
 
@@ -116,15 +109,14 @@ async def disconnected(receive: Receive) -> None:
 
 
 async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    more = True
+    body, more = b"", True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        parts.append(message.get("body", b""))
+        body += message.get("body", b"")
         more = message.get("more_body", False)
-    return b"".join(parts)
+    return body
 
 
 def _converted(given: Any) -> Operation:

@@ -93,9 +93,11 @@ async def order_frames(
 
     def direct(batch: Batch) -> bool:
         changed = batch.made(OrderView, lambda: list(_orders(batch.documents)))
+        if not changed:
+            return True
         if not (sent.misses(changed) and share and share(batch, about, lambda: frame(FrameKind.CHANGES, changed))):
             return False
-        sent.newer(changed)
+        sent.note(changed)
         return True
 
     alike = direct if share and where == ALL_ORDERS else None  # what a filter lets through depends on what was sent
@@ -138,10 +140,15 @@ class _Sent:
 
     def misses(self, changed: Sequence[OrderView]) -> bool:
         """Whether each of the changed orders is new to the subscriber, and they are not too many to keep in mind."""
-        seen = self._seen
-        return len(seen) + len(changed) <= MOST_KEYS and all(
-            order.id not in seen or order.version > seen[order.id] for order in changed
-        )
+        for order in changed:
+            if order.version <= self._seen.get(order.id, 0):
+                return False
+        return len(self._seen) + len(changed) <= MOST_KEYS
+
+    def note(self, changed: Sequence[OrderView]) -> None:
+        """Take note of orders that were sent, all that have changed: a list without a filter."""
+        for order in changed:
+            self._seen[order.id] = order.version
 
     def newer(self, changed: Iterable[OrderView]) -> list[OrderView]:
         """Of the changed orders, the latest of each to send: new to the subscriber, and in its list or leaving it.

@@ -56,7 +56,7 @@ def test_json_has_a_record_on_a_line_with_what_is_known() -> None:
         raise ValueError("no\nluck")
     except ValueError:
         failed = record("two\nlines of %s", "text", error=True)
-    with bound(request_id="r-1", trace_id=None), bound(command_id="c-1"):
+    with bound(request_id="r-1"), bound(command_id="c-1"):
         line = JsonFormatter().format(failed)
     told = json.loads(line)
     assert "\n" not in line
