@@ -144,6 +144,28 @@ def schema() -> None:
 
 
 @app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A GraphQL document; - for stdin.", show_default=False)],
+) -> None:
+    """Say how each operation of a document is executed: by a plan, or by the reference executor, and why.
+
+    The exit code is 0 if all have a plan.
+    """
+    from gateway.execution import NotExecutable
+    from gateway.execution.explain import explained
+
+    try:
+        lines = list(explained(sys.stdin.read() if str(file) == "-" else file.read_text()))
+    except (OSError, UnicodeDecodeError, NotExecutable) as error:
+        err.print(f"[red]gateway:[/red] {escape(f'{file} cannot be explained: {error}')}")
+        raise typer.Exit(1) from error
+    for line, _ in lines:
+        typer.echo(line)
+    if not all(is_well for _, is_well in lines):
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(store: StoreOption = None) -> None:
     """Check that the settings make sense and the store can be reached; say what is wrong if not."""
     settings = read_settings(store_url=store)

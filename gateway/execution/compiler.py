@@ -94,8 +94,12 @@ class _Compiler:
             target=target,
             targets=targets,
             shapes=tuple(shapes),
-            views={view: struct for view, struct in views.items() if struct},
+            views={view: struct for view, struct in views.items() if struct} if self._reads(parent) else {},
         )
+
+    def _reads(self, parent: GraphQLObjectType) -> bool:
+        """Whether fields of a type are read from documents, rather than what a command or a source gives."""
+        return parent not in (self._schema._schema.mutation_type, self._schema._schema.subscription_type)
 
     def _shape(self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode], views: Views) -> Shape:
         builder = ShapeBuilder(type_)

@@ -1,7 +1,7 @@
 """Documents, each parsed, validated and compiled once; those that were not asked for lately are forgotten."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -41,7 +41,7 @@ class Prepared:
 
     def plan(self, variables: Mapping[str, Any]) -> Plan | NotCompiled:
         """The plan for these variables, or why there is none."""
-        switches = self._switches
+        switches = self.switches
         if isinstance(switches, NotCompiled):
             return switches
         set_to = tuple([variables.get(name, default) for name, default in switches.items()])
@@ -59,7 +59,7 @@ class Prepared:
             return reason
 
     @cached_property
-    def _switches(self) -> dict[str, bool | None] | NotCompiled:
+    def switches(self) -> dict[str, bool | None] | NotCompiled:
         """The variables that say what is skipped and included, with their defaults."""
         fragments = (one for one in self.document.definitions if isinstance(one, FragmentDefinitionNode))
         names = switches_of(self.definition, *fragments)
@@ -88,6 +88,11 @@ class Document:
             if isinstance(one, OperationDefinitionNode):
                 prepared = Prepared(schema, parsed, one)
                 self._operations[prepared.name] = prepared
+
+    @property
+    def operations(self) -> Collection[Prepared]:
+        """All of them."""
+        return self._operations.values()
 
     def kind(self, name: str | None) -> OperationType | None:
         """What the operation of that name is, or would be if the document were valid; None where there is none."""

@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
+import msgspec
 import pytest
 from graphql import ExecutionResult, GraphQLError
 from hypothesis import given, settings
@@ -21,7 +23,10 @@ from read_model.signing import Signer
 from schema.errors import coded
 from tests.engines import Engine, on_engines, opened
 from tests.gateway.execution.operations import operations
-from tests.schema.api import EXECUTOR, SCHEMA, Api, open_api
+from tests.schema.api import EXECUTOR, SCHEMA, UUIDS, Api, new_order, open_api
+from tests.schema.conftest import api as api
+from write_model import orders
+from write_model.commands import Applied
 
 REFERENCE = Reference(SCHEMA)
 
@@ -109,3 +114,37 @@ def test_most_operations_have_a_plan(kind: str) -> None:
 
     count_plans()
     assert planned[True] > planned[False] > 0
+
+
+async def test_a_command_whose_result_cannot_be_shown_is_executed_once(api: Api) -> None:
+    executed = 0
+
+    async def execute(aggregates: Any, command: Any) -> Applied[orders.Order]:
+        nonlocal executed
+        executed += 1
+        applied = await api.context.execute(aggregates, command)
+        return Applied(msgspec.structs.replace(applied.state, version=2**31), replayed=False)
+
+    broken = Api(replace(api.gateway, context=replace(api.context, execute=execute)))
+    selection = "{ ... on OrderCommandSucceeded { commandId order { id version } } }"
+    document = f"mutation($input: CreateOrderInput!) {{ createOrder(input: $input) {selection} }}"
+    result = await broken.execute(document, {"input": new_order()})
+    (error,) = result.errors or []
+    assert (executed, error.path, result.data) == (1, ["createOrder", "order", "version"], None)
+
+
+async def test_a_question_whose_wait_was_in_vain_is_not_asked_again(api: Api) -> None:
+    """The reference executor tells the error; the wait is over."""
+    token = (await api.submitted())["consistencyToken"]
+    waited = 0
+
+    async def parked(container: str, key: str) -> bool:
+        nonlocal waited
+        waited += 1
+        return True
+
+    waiting = Api(replace(api.gateway, context=replace(api.context, parked=parked)))
+    variables = {"id": f"order:ada:{UUIDS[1]}", "consistency": {"after": [token], "onTimeout": "ERROR"}}
+    document = "query($id: ID!, $consistency: ConsistencyInput) { order(id: $id, consistency: $consistency) { id } }"
+    assert (await waiting.refused(document, variables))[0] == "READ_MODEL_LAGGING"
+    assert waited == 1
