@@ -71,8 +71,7 @@ class ProvisionStep:
     changes: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """One stored version of a document. `body` is undecoded JSON, or what the engine's SDK made of it.
 
     `expires`: when it will be gone, in seconds since the epoch by the store's clock; None if it stays.
@@ -164,7 +163,7 @@ def check_writes(partition: str, writes: Sequence[Write]) -> None:
     """
     if not 1 <= len(writes) <= MAX_WRITES:
         raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(writes)}")
-    if len({write.id for write in writes}) < len(writes):
+    if len(writes) > 1 and len({write.id for write in writes}) < len(writes):
         raise ValueError("a commit names each document once")
     partition.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
     for write in writes:
