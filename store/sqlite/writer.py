@@ -19,7 +19,7 @@ from store.sqlite.group import Group, Job
 
 log = logging.getLogger(__name__)
 
-MAX_GROUP = 500
+MAX_GROUP = 250
 """Writes after which a group is full: the loop does nothing else while it applies them."""
 BUSY_PAUSE_S = 0.002
 """How often the write lock is tried while another process has it."""
