@@ -6,7 +6,7 @@ the documents that it reads, and these are replaced only if they are still the o
 
 import asyncio
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -18,7 +18,6 @@ from store import (
     Conflict,
     Container,
     Create,
-    Delete,
     Document,
     In,
     OutcomeUnknown,
@@ -29,11 +28,13 @@ from store import (
     Upsert,
     Write,
 )
-from store.port import check_writes
+from store.port import check_ids, decoding
 
 PARALLEL_PARTITIONS = 16
 MAX_ATTEMPTS = 20
 PAUSE_S = 0.01
+FEW = 2
+"""Documents up to which reading one after the other costs less than a query, with either engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def key_of(projection: Projection[C, V], document: Document) -> str:
     """What the document is about; the document itself where even that cannot be told."""
     try:
         key = projection.key_of(document.decode(dict))
-        _check_ids(document.partition, [key])  # a dead letter's id it must be able to be
+        check_ids(document.partition, [key])  # a dead letter's id it must be able to be
     except Exception:  # noqa: BLE001  whatever is wrong with it, it needs a key
         return document.id
     return key
@@ -102,14 +103,15 @@ def key_of(projection: Projection[C, V], document: Document) -> str:
 
 def _shared_out(projection: Projection[C, V], page: Sequence[Document], failures: Failures) -> dict[str, _Work[C]]:
     work: dict[str, _Work[C]] = {}
+    decode = decoding(projection.change)
     for document in page:
         if failures and key_of(projection, document) in failures:
             continue
         try:
-            change: C = document.decode(projection.change)
+            change: C = decode(document)
             routes: Iterable[Route] = list(projection.route(change))
             for route in routes:
-                _check_ids(route.partition, route.wanted)
+                check_ids(route.partition, route.wanted)
         except Exception as error:  # noqa: BLE001  a fault of the document or of the projection, to be kept with it
             failures[key_of(projection, document)] = Failure(document, error)
             continue
@@ -167,14 +169,16 @@ async def _fold(
         pending = {}
 
     for document, change, route in changes:
-        for id in broken.keys() & set(route.wanted):
-            raise Unprojectable(document, broken[id])
+        for id in route.wanted if broken else ():
+            if id in broken:
+                raise Unprojectable(document, broken[id])
         try:
             views = list(projection.project(change, partition, known))
-            _check_ids(partition, {view.id for view in views})
+            ids = {view.id for view in views}
+            check_ids(partition, list(ids))
         except Exception as error:
             raise Unprojectable(document, error) from error
-        if pending and len(pending.keys() | {view.id for view in views}) > batch:
+        if pending and len(pending.keys() | ids) > batch:
             await commit()
         if views:
             last = document
@@ -186,28 +190,21 @@ async def _fold(
         await commit()
 
 
-def _check_ids(partition: str, ids: Collection[str]) -> None:
-    """Raise ValueError for an id that no document can have, TooLarge for more of them than a commit holds."""
-    if ids:
-        check_writes(partition, [Delete(id, "") for id in ids])
-
-
 async def _read(
     projection: Projection[C, V], target: Container, partition: str, ids: Sequence[str]
 ) -> tuple[dict[str, V], dict[str, str], dict[str, ValidationError]]:
     """Those of the documents that exist, their etags, and what is wrong with those that are not what they should be."""
-    if not ids:
-        return {}, {}, {}
-    if len(ids) == 1:
-        found = await target.read(partition, ids[0])
-        documents = [found] if found else []
+    if len(ids) <= FEW:
+        found = [await target.read(partition, id) for id in ids]
+        documents = [document for document in found if document]
     else:
         documents = (await target.query(Query(partition, (In("id", tuple(ids)),), limit=len(ids)))).documents
     known: dict[str, V] = {}
     broken: dict[str, ValidationError] = {}
+    decode = decoding(projection.view)
     for document in documents:
         try:
-            known[document.id] = document.decode(projection.view)
+            known[document.id] = decode(document)
         except ValidationError as error:
             broken[document.id] = error
     return known, {document.id: document.etag for document in documents}, broken

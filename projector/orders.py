@@ -4,9 +4,9 @@ Pure. A sum is kept right by taking out what an order contributed before and put
 the batch that also holds what tells the two apart: the order's view, or its mark among a product's sales.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -55,14 +55,14 @@ DISPLAY = {
 
 def order_view(order: orders.Order) -> OrderView:
     """The order as it is read. A successful command is answered with it before it is projected."""
-    address = order.shipping_address
+    address, status = order.shipping_address, OrderStatus(order.status)
     return OrderView(
         id=order.id,
         customer_id=order.customer_id,
         customer_name=order.customer_name,
         customer_email=order.customer_email,
-        status=OrderStatus(order.status),
-        status_display=DISPLAY[OrderStatus(order.status)],
+        status=status,
+        status_display=DISPLAY[status],
         version=order.version,
         items=tuple(_item(item, order.currency) for item in order.items),
         item_count=len(order.items),
@@ -90,6 +90,7 @@ def _item(item: orders.Item, currency: str) -> OrderItem:
     )
 
 
+@lru_cache(maxsize=4096)  # few amounts are most of them
 def money(minor: int, currency: str) -> Money:
     """Minor units as an exact decimal string: 1999 USD is "19.99"."""
     return Money(str(Decimal(minor).scaleb(-orders.EXPONENTS[currency])), currency)
@@ -119,16 +120,16 @@ def _customer_views(change: Change, customer_id: str, known: Mapping[str, Custom
 
 
 def _summary(summary: CustomerOrderSummary, before: OrderView | None, after: OrderView) -> CustomerOrderSummary:
-    statuses = Counter({entry.status: entry.count for entry in summary.orders_by_status})
-    statuses[after.status] += 1
+    counts = {entry.status: entry.count for entry in summary.orders_by_status}
     if before:
-        statuses[before.status] -= 1
+        counts[before.status] -= 1
+    counts[after.status] = counts.get(after.status, 0) + 1
     return CustomerOrderSummary(
         id=summary.id,
         customer_id=summary.customer_id,
         total_orders=summary.total_orders + (before is None),
         total_spent=_shifted(summary.total_spent, _spent(before), _spent(after)),
-        orders_by_status=tuple(StatusCount(status, statuses[status]) for status in OrderStatus if statuses[status]),
+        orders_by_status=tuple([StatusCount(status, counts[status]) for status in OrderStatus if counts.get(status)]),
         last_order_at=max(summary.last_order_at or "", after.created_at),
         version=summary.version + after.version - (before.version if before else 0),
     )

@@ -4,7 +4,7 @@ Every engine keeps the promises written here; `tests/store/test_contract*.py` ho
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -71,8 +71,7 @@ class ProvisionStep:
     changes: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """One stored version of a document. `body` is undecoded JSON, or what the engine's SDK made of it.
 
     `expires`: when it will be gone, in seconds since the epoch by the store's clock; None if it stays.
@@ -93,9 +92,7 @@ class Document:
 
         Raises msgspec.ValidationError when the stored document is not of that type.
         """
-        if isinstance(self.body, bytes):
-            return decoder(type).decode(self.body)
-        return msgspec.convert(self.body, type)
+        return decoding(type)(self)
 
     def content(self) -> dict[str, Any]:
         """The decoded body without what engines add to it, but for the id and the partition key."""
@@ -118,9 +115,15 @@ def decode_all(documents: Sequence[Document], type: type[T]) -> list[T]:
 
 
 @cache
-def decoder(type: Hashable) -> msgspec.json.Decoder[Any]:
-    """The JSON decoder for `type`, built once."""
-    return msgspec.json.Decoder(type)
+def decoding(type: Any) -> Callable[[Document], Any]:
+    """`Document.decode` to one type, to be kept for many documents."""
+    decode = msgspec.json.Decoder(type).decode
+
+    def decoded(document: Document) -> Any:
+        body = document.body
+        return decode(body) if isinstance(body, bytes) else msgspec.convert(body, type)
+
+    return decoded
 
 
 # ---------------------------------------------------------------------------------------------------- writing
@@ -167,18 +170,25 @@ Write = Create | Replace | Upsert | Delete
 
 
 def check_writes(partition: str, writes: Sequence[Write]) -> None:
-    """Raise TooLarge for more writes than a commit may hold, ValueError for what not every engine could store.
+    """Raise TooLarge for more writes than a commit may hold, ValueError for what not every engine could store."""
+    if not writes:
+        raise TooLarge("a commit without writes")
+    check_ids(partition, [write.id for write in writes])
+
+
+def check_ids(partition: str, ids: Sequence[str]) -> None:
+    """Raise what a commit would that writes documents of these ids: TooLarge or ValueError.
 
     Ids are Cosmos DB's: 1 to 1023 bytes, without / \\ ? # and control characters, and no blank at the end.
     """
-    if not 1 <= len(writes) <= MAX_WRITES:
-        raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(writes)}")
-    if len({write.id for write in writes}) < len(writes):
+    if len(ids) > MAX_WRITES:
+        raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(ids)}")
+    if len(ids) > 1 and len(set(ids)) < len(ids):
         raise ValueError("a commit names each document once")
     partition.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
-    for write in writes:
-        if not _ID.fullmatch(write.id) or len(write.id.encode()) > MAX_ID_BYTES:
-            raise ValueError(f"{write.id[:40]!r} cannot be a document's id")
+    for id in ids:
+        if not _ID.fullmatch(id) or len(id if id.isascii() else id.encode()) > MAX_ID_BYTES:
+            raise ValueError(f"{id[:40]!r} cannot be a document's id")
 
 
 # ---------------------------------------------------------------------------------------------------- asking

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -60,7 +59,7 @@ class Command(Generic[S, E]):
         """The id of the command's document."""
         return f"cmd:{self.id}"
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Tells this input from any other: a digest of name, aggregate, expected version and arguments."""
         told = (self.name, self.aggregate_id, self.expected_version, self.arguments)

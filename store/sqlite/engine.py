@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import starmap
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from store.port import (
     Changes,
     Condition,
     ContainerSpec,
+    Delete,
     Document,
     FeedRange,
     Page,
@@ -35,6 +37,7 @@ from store.port import (
 )
 from store.signal import Signal
 from store.sqlite import sql
+from store.sqlite.group import Job, range_of
 from store.sqlite.opening import (
     connect,
     drop_container,
@@ -44,7 +47,8 @@ from store.sqlite.opening import (
     prepare,
     prepare_container,
 )
-from store.sqlite.writer import Encoded, Job, Writer, range_of
+from store.sqlite.queries import compile_count, compile_query
+from store.sqlite.writer import Writer
 
 DEFAULT_RANGES = 4
 _NUMBER = re.compile("[0-9]{1,18}")
@@ -127,7 +131,7 @@ class SQLiteStore:
 
     async def ping(self) -> None:
         """Return if the file can be read; raise Unavailable if not."""
-        _execute(self._db, "SELECT lsn FROM containers LIMIT 1", {})
+        _execute(self._db, "SELECT lsn FROM containers LIMIT 1")
 
     async def close(self) -> None:
         """Finish the queued commits and close the file. Idempotent."""
@@ -140,7 +144,7 @@ class SQLiteStore:
 
     def look_abroad(self) -> None:
         """Notify all waiters if another connection has committed since the last look."""
-        ((version,),) = _execute(self._db, "PRAGMA data_version", {})
+        ((version,),) = _execute(self._db, "PRAGMA data_version")
         if version != self._data_version:
             self._data_version = version
             for container in self._containers.values():
@@ -191,36 +195,34 @@ class SQLiteContainer:
         self._store_id = store_id
         self._ranges = ranges
         self._clock = clock
-        key = "partition = :partition AND id = :id"
-        self._select = f"SELECT {sql.COLUMNS} FROM {sql.table(spec.name)} WHERE {key} AND {sql.ALIVE}"
+        self._select = sql.read(spec.name)
 
     async def read(self, partition: str, id: str) -> Document | None:
         """The document as it is now, or None."""
         self._count("read")
-        rows = _execute(self._db, self._select, {"partition": partition, "id": id, "now": self._clock()})
-        return _document(*rows[0]) if rows else None
+        rows = _execute(self._db, self._select, (partition, id, self._clock()))
+        return Document(*rows[0]) if rows else None
 
     async def query(self, query: Query) -> Page:
         """The page that `query` asks for."""
         self._count("query")
-        statement, values = sql.compile_query(self.spec, query, self._clock())
-        rows = _execute(self._db, statement, values)
-        return Page([_document(*row) for row in rows[: query.limit]], more=len(rows) > query.limit)
+        rows = _execute(self._db, *compile_query(self.spec, query, self._clock()))
+        return Page(list(starmap(Document, rows[: query.limit])), more=len(rows) > query.limit)
 
     async def count(self, where: tuple[Condition, ...] = ()) -> int:
         """How many documents meet the conditions, over all partitions."""
-        ((number,),) = _execute(self._db, *sql.compile_count(self.spec, where, self._clock()))
+        ((number,),) = _execute(self._db, *compile_count(self.spec, where, self._clock()))
         return int(number)
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
         """Apply all `writes` or none; see the port. Returns after the transaction is durable."""
         check_writes(partition, writes)
         self._count("batch")
-        encoded = [Encoded.of(write, msgspec.json.encode) for write in writes]
-        if sum(len(write.body or b"") for write in encoded) > MAX_COMMIT_BYTES:
+        bodies = [b"" if isinstance(write, Delete) else msgspec.json.encode(write.body) for write in writes]
+        if sum(map(len, bodies)) > MAX_COMMIT_BYTES:
             raise TooLarge(f"a commit holds at most {MAX_COMMIT_BYTES} bytes of JSON")
         done: asyncio.Future[list[str | None]] = asyncio.get_running_loop().create_future()
-        return await self._writer.commit(Job(self.spec.name, partition, encoded, done))
+        return await self._writer.commit(Job(self.spec.name, partition, writes, bodies, done))
 
     async def feed_ranges(self) -> list[FeedRange]:
         """The ranges that together are the container."""
@@ -238,25 +240,20 @@ class SQLiteContainer:
         """What changed in `scope` behind `after`; see the port."""
         self._count("feed")
         if after is Start.NOW:
-            return Changes(self._cursor(self._last()))
+            return Changes(self._cursor(str(self._last())))
         lsn = 0 if isinstance(after, Start) else self._lsn(after)
         column, key = ("partition", scope.key) if isinstance(scope, Partition) else ("range", int(scope.id))
-        values = {"scope": key, "after": lsn, "limit": limit, "now": self._clock()}
-        rows = _execute(self._db, sql.select_changes(self.spec.name, column), values)
+        rows = _execute(self._db, sql.select_changes(self.spec.name, column), (key, lsn, self._clock(), limit))
         if not rows and lsn > self._last():
             raise CursorInvalid(f"the cursor is ahead of container {self.spec.name!r}: was an older file restored?")
-        return Changes(self._cursor(rows[-1][2] if rows else lsn), [_document(*row) for row in rows])
+        return Changes(self._cursor(rows[-1][2] if rows else str(lsn)), list(starmap(Document, rows)))
 
     async def backlog(self, scope: FeedRange, after: str | Start) -> int:
         """How many documents have changed in `scope` behind `after`."""
         if after is Start.NOW:
             return 0
-        values = {
-            "scope": int(scope.id),
-            "now": self._clock(),
-            "after": 0 if isinstance(after, Start) else self._lsn(after),
-        }
-        ((number,),) = _execute(self._db, sql.count_changes(self.spec.name), values)
+        lsn = 0 if isinstance(after, Start) else self._lsn(after)
+        ((number,),) = _execute(self._db, sql.count_changes(self.spec.name), (int(scope.id), lsn, self._clock()))
         return int(number)
 
     async def wait_for_changes(self, seen: int, timeout: float) -> int:
@@ -269,10 +266,10 @@ class SQLiteContainer:
         self._store.charges[self.spec.name, kind] += 1
 
     def _last(self) -> int:
-        ((lsn,),) = _execute(self._db, "SELECT lsn FROM containers WHERE name = :name", {"name": self.spec.name})
+        ((lsn,),) = _execute(self._db, "SELECT lsn FROM containers WHERE name = ?", (self.spec.name,))
         return int(lsn)
 
-    def _cursor(self, lsn: int) -> str:
+    def _cursor(self, lsn: str) -> str:
         return f"{self._store_id}.{self.spec.name}.{lsn}"
 
     def _lsn(self, cursor: str) -> int:
@@ -283,11 +280,7 @@ class SQLiteContainer:
         return int(lsn)
 
 
-def _document(partition: str, id: str, lsn: int, body: bytes, expires: float | None) -> Document:
-    return Document(partition, id, str(lsn), body, expires)
-
-
-def _execute(db: sqlite3.Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _execute(db: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     try:
         return db.execute(statement, values).fetchall()
     except sqlite3.Error as error:

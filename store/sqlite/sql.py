@@ -1,20 +1,20 @@
-"""The SQL of the engine: tables, indexes, and queries compiled from data. Values are always bound, never pasted."""
+"""The SQL of the engine: tables, indexes, reads, writes and the feed. Values are always bound, never pasted."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
-from store.port import Condition, ContainerSpec, Contains, Eq, In, Index, Order, Prefix, Query, Range, Scalar
+from store.port import ContainerSpec, Index
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _LITERAL = re.compile(r"[A-Za-z]+", re.ASCII)
 
-Bind = Callable[[Scalar], str]
-"""Binds a value and returns its place-holder."""
-
-COLUMNS = "partition, id, lsn, CAST(body AS BLOB), expires"
-ALIVE = "(expires IS NULL OR expires > :now)"
+COLUMNS = "partition, id, CAST(lsn AS TEXT), CAST(body AS BLOB), expires"
+"""What a Document is made of."""
+ALIVE = "(expires IS NULL OR expires > ?)"
+_THERE = f"partition = ? AND id = ? AND {ALIVE}"
+_UNCHANGED = f"partition = ? AND id = ? AND lsn = ? AND {ALIVE}"
 
 
 def table(container: str) -> str:
@@ -41,17 +41,19 @@ def create_index(spec: ContainerSpec, index: Index) -> tuple[str, str]:
     name = f"query_{spec.name}{' across' if index.across else ''}{kind}: {', '.join(index.equal + index.paths)}"
     scope = [] if index.across else ["partition"]
     columns = ", ".join([*scope, *map(expression, index.equal + index.paths), "id"])
-    where = f" WHERE {_discriminator(index.where)}" if index.where else ""
+    where = f" WHERE {discriminator(index.where)}" if index.where else ""
     return name, f'CREATE INDEX IF NOT EXISTS "{name}" ON {table(spec.name)} ({columns}){where}'
 
 
-def _discriminator(where: tuple[str, str]) -> str:
+def discriminator(where: tuple[str, str]) -> str:
+    """The condition of a partial index; a query that is to use the index must have this very text."""
     path, value = where
     if not _LITERAL.fullmatch(value):
         raise ValueError(f"{value!r} cannot discriminate an index")
     return f"{expression(path)} = '{value}'"
 
 
+@cache
 def expression(path: str) -> str:
     """The SQL expression of a path; the same text in indexes and in queries, so that SQLite sees they match."""
     if path == "id":
@@ -61,100 +63,64 @@ def expression(path: str) -> str:
     return f"json_extract(body, '$.{path}')"
 
 
-def _binder(values: dict[str, Scalar]) -> Bind:
-    def bind(value: Scalar) -> str:
-        name = f"v{len(values)}"
-        values[name] = value
-        return f":{name}"
-
-    return bind
+@cache
+def read(container: str) -> str:
+    """A document, by partition, id and time."""
+    return f"SELECT {COLUMNS} FROM {table(container)} WHERE {_THERE}"
 
 
-def compile_count(spec: ContainerSpec, where: tuple[Condition, ...], now: float) -> tuple[str, dict[str, Scalar]]:
-    """The SELECT that counts the documents which meet the conditions, and the values to bind."""
-    values: dict[str, Scalar] = {"now": now}
-    bind = _binder(values)
-    terms = [ALIVE, *(_condition(condition, bind) for condition in where)]
-    return f"SELECT count(*) FROM {table(spec.name)} WHERE {' AND '.join(terms)}", values
+@cache
+def find(container: str) -> str:
+    """The version of a document, by partition, id and time."""
+    return f"SELECT lsn FROM {table(container)} WHERE {_THERE}"
 
 
-def compile_query(spec: ContainerSpec, query: Query, now: float) -> tuple[str, dict[str, Scalar]]:
-    """One SELECT for `query`, fetching one row more than the page holds, and the values to bind."""
-    values: dict[str, Scalar] = {"now": now, "limit": query.limit + 1}
-    bind = _binder(values)
-    terms = [ALIVE]
-    if query.partition is not None:
-        terms.append(f"partition = {bind(query.partition)}")
-    discriminators = {index.where for index in spec.indexes if index.where}
-    for condition in query.where:
-        # A partial index serves only a query whose text has its condition; the text comes from the specification.
-        if isinstance(condition, Eq) and (condition.path, condition.value) in discriminators:
-            terms.append(_discriminator((condition.path, str(condition.value))))
-        else:
-            terms.append(_condition(condition, bind))
-    terms += [f"{expression(order.path)} IS NOT NULL" for order in query.order_by if order.path != "id"]
-    keys = _keys(query.order_by)
-    if query.after is not None:
-        terms.append(_after(keys, query.after, bind))
-    order_by = ", ".join(f"{key} {'DESC' if descending else 'ASC'}" for key, descending in keys)
-    sql = f"SELECT {COLUMNS} FROM {table(spec.name)} WHERE {' AND '.join(terms)} ORDER BY {order_by} LIMIT :limit"
-    return sql, values
+@cache
+def upsert(container: str) -> str:
+    """Store what was there or not: partition, id, lsn, body, expiry, range."""
+    return f"""INSERT INTO {table(container)} (partition, id, lsn, body, expires, range)
+        VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?) ON CONFLICT (partition, id)
+        DO UPDATE SET lsn = excluded.lsn, body = excluded.body, expires = excluded.expires"""
 
 
-def _condition(condition: Condition, bind: Bind) -> str:
-    path = expression(condition.path) if not isinstance(condition, Contains) else ""
-    match condition:
-        case Eq(value=value):
-            return f"{path} = {bind(value)}"
-        case In(values=values):
-            return f"{path} IN ({', '.join(map(bind, values))})"
-        case Range(low=low, high=high):
-            # To SQLite every number is below every text: the open side ends where the other type begins.
-            sides = [f"{path} >= {bind(low)}"] if low is not None else []
-            sides += [f"{path} < {bind(high)}"] if high is not None else []
-            sides += [f"{path} >= ''"] if low is None and isinstance(high, str) else []
-            sides += [f"{path} < ''"] if high is None and isinstance(low, int | float) else []
-            return " AND ".join(sides) or "TRUE"
-        case Prefix(value=value):
-            return f"{path} >= {bind(value)} AND substr({path}, 1, {bind(len(value))}) = {bind(value)}"
-        case Contains(path=array, value=value):
-            expression(array)  # checks the path
-            element = f"SELECT 1 FROM json_each(body, '$.{array}') AS element WHERE element.value = {bind(value)}"
-            return f"json_type(body, '$.{array}') = 'array' AND EXISTS ({element})"
+@cache
+def create(container: str) -> str:
+    """Store what is not there, or has expired: as `upsert`, and the time."""
+    return f"{upsert(container)} WHERE {table(container)}.expires <= ?"
 
 
-def _keys(order_by: tuple[Order, ...]) -> list[tuple[str, bool]]:
-    keys = [(expression(order.path), order.descending) for order in order_by]
-    keys.append(("id", order_by[-1].descending if order_by else False))
-    return keys
+@cache
+def replace(container: str) -> str:
+    """Store the next version: its lsn, body and expiry, then what `delete` takes."""
+    return f"UPDATE {table(container)} SET lsn = ?, body = CAST(? AS TEXT), expires = ? WHERE {_UNCHANGED}"
 
 
-def _after(keys: list[tuple[str, bool]], after: tuple[Scalar, ...], bind: Bind) -> str:
-    """The documents strictly behind `after`: a row comparison where all directions agree, else its expansion."""
-    names = [bind(value) for value in after]
-    columns = [key for key, _ in keys]
-    if len({descending for _, descending in keys}) == 1:
-        comparison = "<" if keys[0][1] else ">"
-        # SQLite does not see that the row comparison bounds the first column, so it is told.
-        bound = f"{columns[0]} {comparison}= {names[0]}"
-        return f"{bound} AND ({', '.join(columns)}) {comparison} ({', '.join(names)})"
-    alternatives = []
-    for position, (column, descending) in enumerate(keys):
-        equal = [f"{columns[i]} = {names[i]}" for i in range(position)]
-        alternatives.append(" AND ".join([*equal, f"{column} {'<' if descending else '>'} {names[position]}"]))
-    return f"({' OR '.join(f'({alternative})' for alternative in alternatives)})"
+@cache
+def delete(container: str) -> str:
+    """Remove a version: partition, id, lsn (as text or number) and the time."""
+    return f"DELETE FROM {table(container)} WHERE {_UNCHANGED}"
+
+
+@cache
+def purge(container: str) -> str:
+    """Remove what has expired by a time, so many rows at most."""
+    name = table(container)
+    return f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} WHERE expires <= ? LIMIT ?)"
 
 
 @cache
 def count_changes(container: str) -> str:
-    """How many documents of a range have changed behind a place in the feed."""
-    return f"SELECT count(*) FROM {table(container)} WHERE range = :scope AND lsn > :after AND {ALIVE}"
+    """How many documents have changed: in a range, behind a place in the feed, alive at a time."""
+    return f"SELECT count(*) FROM {table(container)} WHERE range = ? AND lsn > ? AND {ALIVE}"
 
 
 @cache
-def select_changes(container: str, scope_column: str) -> str:
-    """A page of the feed: whole commits only, so that a cursor never stands in the middle of one."""
-    name = table(container)
-    return f"""SELECT {COLUMNS} FROM {name} WHERE {scope_column} = :scope AND lsn > :after AND lsn <= (
-        SELECT max(lsn) FROM (SELECT lsn FROM {name} WHERE {scope_column} = :scope AND lsn > :after AND {ALIVE}
-        ORDER BY lsn LIMIT :limit)) AND {ALIVE} ORDER BY lsn, id"""
+def select_changes(container: str, scope: str) -> str:
+    """A page of the feed: of a range or a partition (?1), behind a place (?2), alive at a time (?3), at most ?4 rows.
+
+    But whole commits, so that a cursor never stands in the middle of one.
+    """
+    name, alive = table(container), ALIVE.replace("?", "?3")
+    return f"""SELECT {COLUMNS} FROM {name} WHERE {scope} = ?1 AND lsn > ?2 AND lsn <= (
+        SELECT max(lsn) FROM (SELECT lsn FROM {name} WHERE {scope} = ?1 AND lsn > ?2 AND {alive}
+        ORDER BY lsn LIMIT ?4)) AND {alive} ORDER BY lsn, id"""

@@ -1,6 +1,8 @@
 """The one writer of a SQLite store: queued commits share a transaction, and hear of it when it is durable.
 
-While one transaction is being flushed, the next commits gather; the more there are, the more share a flush.
+Statements run on the event loop, where they are cheap; only the flush to the disk waits, on a thread. A thread that ran
+the statements would have to ask for the interpreter's lock after each of them, and so wait for a busy loop many times
+in a transaction. While one transaction is flushed the next commits gather: the more there are, the more share a flush.
 """
 
 import asyncio
@@ -8,59 +10,23 @@ import logging
 import queue
 import sqlite3
 import threading
-import zlib
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from store.errors import Conflict, OutcomeUnknown, StoreError, Throttled, Unavailable
-from store.port import Create, Delete, Replace, Upsert
-from store.sqlite import sql
+from store.errors import OutcomeUnknown, StoreError, Throttled, Unavailable
+from store.sqlite import opening
+from store.sqlite.group import Group, Job
 
 log = logging.getLogger(__name__)
 
-MAX_GROUP = 512
-PURGE_EVERY_S = 60.0
-PURGE_ROWS = 500
-
-Outcome = list[str | None] | StoreError
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A write with its body encoded: the document's id, its condition, and the JSON (None to delete)."""
-
-    id: str
-    condition: type[Create] | type[Replace] | type[Upsert]
-    etag: str | None
-    body: bytes | None
-    ttl: int | None
-
-    @classmethod
-    def of(cls, write: Create | Replace | Upsert | Delete, encode: Callable[[object], bytes]) -> "Encoded":
-        match write:
-            case Create(id, body, ttl):
-                return cls(id, Create, None, encode(body), ttl)
-            case Replace(id, body, etag, ttl):
-                return cls(id, Replace, etag, encode(body), ttl)
-            case Upsert(id, body, etag, ttl):
-                return cls(id, Upsert if etag is None else Replace, etag, encode(body), ttl)
-            case Delete(id, etag):
-                return cls(id, Replace, etag, None, None)
-
-
-@dataclass(slots=True)
-class Job:
-    """A commit on its way: what to write, and the future that hears of the outcome."""
-
-    container: str
-    partition: str
-    writes: list[Encoded]
-    done: asyncio.Future[list[str | None]]
-    outcome: Outcome = field(default_factory=lambda: OutcomeUnknown("the commit was not tried"))
+MAX_GROUP = 250
+"""Writes after which a group is full: the loop does nothing else while it applies them."""
+BUSY_PAUSE_S = 0.002
+"""How often the write lock is tried while another process has it."""
 
 
 class Writer:
-    """Commits jobs in groups: on a thread of its own, or inline on the loop for a database in memory."""
+    """Commits jobs in groups: flushed by a thread of its own, or inline on the loop for a database in memory."""
 
     def __init__(
         self,
@@ -72,69 +38,91 @@ class Writer:
         inline: bool,
     ) -> None:
         self._db = connection
-        self._ranges = ranges
-        self._clock = clock
+        self._group = Group(connection, ranges, clock)
         self._committed = committed
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._purge_at = 0.0
+        self._waiting: deque[Job] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._busy_since: float | None = None
         self._closed = False
+        self._applied: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         if not inline:
-            self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+            connection.execute("PRAGMA busy_timeout = 0")  # the loop must not stand still for another process
+            self._thread = threading.Thread(target=self._flush_all, name="sqlite-writer", daemon=True)
             self._thread.start()
 
-    async def commit(self, job: Job) -> list[str | None]:
-        """Queue the job and wait until it is durable. Raises its StoreError."""
+    def commit(self, job: Job) -> asyncio.Future[list[str | None]]:
+        """Queue the job; its future tells when it is durable, or its StoreError. Raises Unavailable."""
         if self._closed:
             raise Unavailable("the store is closed")
-        if self._thread:
-            self._queue.put(job)
-        else:
-            self._apply_group([job])
-            self._settle([job])
-        return await job.done
+        self._waiting.append(job)
+        if self._idle.is_set():
+            self._idle.clear()
+            self._loop.call_soon(self._begin)  # whoever commits in this turn of the loop comes along
+        return job.done
 
     async def close(self) -> None:
         """Finish the queued jobs and close the connection."""
         self._closed = True
+        await self._idle.wait()
         if self._thread:
-            self._queue.put(None)
+            self._applied.put(None)
             await asyncio.to_thread(self._thread.join)
         self._db.close()
 
-    def _run(self) -> None:
-        last = False
-        while not last:
-            with_end = [self._queue.get()]
-            while len(with_end) < MAX_GROUP and not self._queue.empty():
-                with_end.append(self._queue.get())
-            jobs = [job for job in with_end if job is not None]
-            last = len(jobs) < len(with_end)
-            if jobs:
-                self._apply_group(jobs)
-                self._loop.call_soon_threadsafe(self._settle, jobs)
-
-    def _settle(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            if job.done.done():  # the caller was cancelled
-                continue
-            if isinstance(job.outcome, StoreError):
-                job.done.set_exception(job.outcome)
-            else:
-                job.done.set_result(job.outcome)
-        applied = {job.container for job in jobs if not isinstance(job.outcome, StoreError)}
-        if applied:
-            self._committed(applied)
-
-    def _apply_group(self, jobs: list[Job]) -> None:
-        """One transaction for all jobs; a job whose condition does not hold leaves the others alone."""
+    def _begin(self) -> None:
+        """One transaction for those who wait; or none, if nobody does or another process is writing."""
+        if not self._waiting:
+            self._idle.set()
+            return
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._apply(jobs)
         except sqlite3.Error as error:
-            self._fail(jobs, error, _not_applied)
+            if _is_busy(error) and self._may_wait():
+                self._loop.call_later(BUSY_PAUSE_S, self._begin)
+                return
+            self._busy_since = None
+            self._give_up(self._next_group(), error)
             return
+        self._busy_since = None
+        self._apply(self._next_group())
+
+    def _may_wait(self) -> bool:
+        now = self._loop.time()
+        self._busy_since = self._busy_since or now
+        return now - self._busy_since < opening.BUSY_MS / 1000
+
+    def _next_group(self) -> list[Job]:
+        jobs, writes = [], 0
+        while self._waiting and writes < MAX_GROUP:
+            jobs.append(self._waiting.popleft())
+            writes += len(jobs[-1].writes)
+        return jobs
+
+    def _apply(self, jobs: list[Job]) -> None:
+        try:
+            self._group.apply(jobs)
+        except sqlite3.Error as error:
+            self._give_up(jobs, error)
+            return
+        if self._thread:
+            self._applied.put(jobs)
+        else:
+            self._flush(jobs)
+            self._settle(jobs)
+
+    def _give_up(self, jobs: list[Job], error: sqlite3.Error) -> None:
+        self._fail(jobs, error, _not_applied)
+        self._settle(jobs)
+
+    def _flush_all(self) -> None:
+        while (jobs := self._applied.get()) is not None:
+            self._flush(jobs)
+            self._loop.call_soon_threadsafe(self._settle, jobs)
+
+    def _flush(self, jobs: list[Job]) -> None:
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -148,82 +136,28 @@ class Writer:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    def _apply(self, jobs: list[Job]) -> None:
-        now = self._clock()
-        lsns: dict[str, int] = {}
+    def _settle(self, jobs: list[Job]) -> None:
         for job in jobs:
-            if job.container not in lsns:
-                (lsns[job.container],) = self._db.execute(
-                    "SELECT lsn FROM containers WHERE name = ?", (job.container,)
-                ).fetchone()
-            try:
-                self._check(job, now)
-            except Conflict as conflict:
-                job.outcome = conflict
+            if job.done.done():  # the caller was cancelled
                 continue
-            lsns[job.container] += 1
-            job.outcome = self._write(job, lsns[job.container], now)
-        self._purge(now)
-        for container, lsn in lsns.items():
-            self._db.execute("UPDATE containers SET lsn = ? WHERE name = ?", (lsn, container))
+            if isinstance(job.outcome, StoreError):
+                job.done.set_exception(job.outcome)
+            else:
+                job.done.set_result(job.outcome)
+        if applied := {job.container for job in jobs if not isinstance(job.outcome, StoreError)}:
+            self._committed(applied)
+        self._loop.call_soon(self._begin)  # behind those who have just heard, and may go on to the next commit
 
-    def _check(self, job: Job, now: float) -> None:
-        find = f"SELECT lsn FROM {sql.table(job.container)} WHERE partition = :partition AND id = :id AND {sql.ALIVE}"
-        for index, write in enumerate(job.writes):
-            if write.condition is Upsert:
-                continue
-            row = self._db.execute(find, {"partition": job.partition, "id": write.id, "now": now}).fetchone()
-            if write.condition is Create:
-                if row:
-                    raise Conflict(index, "exists")
-            elif not row:
-                raise Conflict(index, "missing")
-            elif str(row[0]) != write.etag:
-                raise Conflict(index, "changed")
 
-    def _write(self, job: Job, lsn: int, now: float) -> list[str | None]:
-        name = sql.table(job.container)
-        range_ = range_of(job.partition, self._ranges)
-        etags: list[str | None] = []
-        for write in job.writes:
-            if write.body is None:
-                self._db.execute(f"DELETE FROM {name} WHERE partition = ? AND id = ?", (job.partition, write.id))
-                etags.append(None)
-                continue
-            expires = now + write.ttl if write.ttl is not None else None
-            self._db.execute(
-                f"""INSERT INTO {name} (partition, id, lsn, range, expires, body)
-                VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT))
-                ON CONFLICT (partition, id) DO UPDATE SET
-                lsn = excluded.lsn, expires = excluded.expires, body = excluded.body""",
-                (job.partition, write.id, lsn, range_, expires, write.body),
-            )
-            etags.append(str(lsn))
-        return etags
-
-    def _purge(self, now: float) -> None:
-        """Now and then remove what has expired; until then readers pass it over."""
-        if now < self._purge_at:
-            return
-        self._purge_at = now + PURGE_EVERY_S
-        for (container,) in self._db.execute("SELECT name FROM containers").fetchall():
-            name = sql.table(container)
-            self._db.execute(
-                f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} WHERE expires <= ? LIMIT ?)",
-                (now, PURGE_ROWS),
-            )
+def _is_busy(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _not_applied(error: sqlite3.Error) -> StoreError:
-    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if _is_busy(error):
         return Throttled("another process is writing to the store", retry_after=0.05)
     return Unavailable(f"the store cannot write: {error}")
 
 
 def _maybe_applied(error: sqlite3.Error) -> StoreError:
     return OutcomeUnknown(f"the store failed while committing: {error}")
-
-
-def range_of(partition: str, ranges: int) -> int:
-    """The feed range that a partition lies in, of so many."""
-    return zlib.crc32(partition.encode()) % ranges

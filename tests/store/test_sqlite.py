@@ -4,7 +4,7 @@ import asyncio
 import re
 import resource
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from store import (
     Unavailable,
 )
 from store.sqlite import SQLiteStore, open_sqlite, opening, sql
+from store.sqlite.queries import compile_query
 from tests.store.files import ask, made
 from tests.store.notes import CONTAINERS, HANGS_AFTER, NOTES, create, follow, follow_all, ids, keep, note
 
@@ -92,7 +93,7 @@ async def test_an_index_on_what_cannot_discriminate_is_a_value_error(path: Path,
         await open_sqlite(str(path), [ContainerSpec("notes", "owner", (Index(("rank",), ("kind", value)),))])
 
 
-def plan(store: SQLiteStore, statement: str, values: dict[str, object]) -> str:
+def plan(store: SQLiteStore, statement: str, values: Sequence[object]) -> str:
     return "; ".join(row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {statement}", values))
 
 
@@ -117,18 +118,25 @@ PLANS = [
 async def test_a_query_reads_its_index_in_order_from_where_the_page_begins(
     store: SQLiteStore, query: Query, expected: str
 ) -> None:
-    statement, values = sql.compile_query(NOTES, query, now=0.0)
-    found = plan(store, statement, dict(values))
+    statement, values = compile_query(NOTES, query, now=0.0)
+    found = plan(store, statement, values)
     assert re.fullmatch(rf"SEARCH c_notes USING INDEX .*{expected}.*", found), found
     assert "TEMP B-TREE" not in found
 
 
 @pytest.mark.parametrize(("column", "index"), [("range", "feed_notes"), ("partition", "partition_feed_notes")])
 async def test_a_feed_reads_its_index_from_the_cursor_on(store: SQLiteStore, column: str, index: str) -> None:
-    found = plan(store, sql.select_changes("notes", column), {"scope": 1, "after": 0, "limit": 1, "now": 0.0})
+    found = plan(store, sql.select_changes("notes", column), (1, 0, 0.0, 1))
     searches = re.findall(rf"SEARCH c_notes USING INDEX {index} \({column}=\? AND lsn>\?", found)
     assert len(searches) == 2
     assert "SCAN c_notes" not in found
+
+
+@pytest.mark.parametrize("statement", [sql.read, sql.find, sql.replace, sql.delete])
+async def test_a_document_is_found_by_its_key(store: SQLiteStore, statement: Callable[[str], str]) -> None:
+    text = statement("notes")
+    found = plan(store, text, [1] * text.count("?"))
+    assert found.startswith("SEARCH c_notes USING INDEX sqlite_autoindex_c_notes_1 (partition=? AND id=?)")
 
 
 # ---------------------------------------------------------------------------------------------- committing
@@ -222,6 +230,45 @@ async def test_a_write_lock_that_is_held_for_too_long_is_a_throttle(
     lock.close()
     await keep(notes, "ada", "n2")
     assert await ids(notes, Query("ada")) == ["n2"]
+    await store.close()
+
+
+async def test_the_loop_goes_on_while_another_process_holds_the_write_lock(notes: Container, path: Path) -> None:
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    commit = asyncio.create_task(keep(notes, "ada", "n1"))
+    started = asyncio.get_running_loop().time()
+    await asyncio.sleep(0.02)
+    assert asyncio.get_running_loop().time() - started < opening.BUSY_MS / 1000 / 2
+    assert not commit.done()
+    lock.close()
+    assert await commit
+    assert await ids(notes, Query("ada")) == ["n1"]
+
+
+async def test_who_is_throttled_may_wait_as_long_the_next_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "BUSY_MS", 500)
+    store = await open_sqlite(str(path), CONTAINERS)
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Throttled):
+        await keep(store.container("notes"), "ada", "n1")
+    commit = asyncio.create_task(keep(store.container("notes"), "ada", "n1"))
+    await asyncio.sleep(0.05)
+    lock.close()
+    assert await commit
+    await store.close()
+
+
+async def test_a_commit_to_a_container_that_another_process_dropped_leaves_others_alone(path: Path) -> None:
+    store, other = await open_sqlite(str(path), CONTAINERS), await open_sqlite(str(path), CONTAINERS)
+    await other.drop("notes")
+    lost, kept = await asyncio.gather(
+        keep(store.container("notes"), "ada", "n1"), keep(store.container("tags"), "ada", "t1"), return_exceptions=True
+    )
+    assert isinstance(lost, Unavailable)
+    assert isinstance(kept, list)
+    await other.close()
     await store.close()
 
 
