@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import MutableMapping
-from secrets import token_hex
+from os import urandom
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -29,7 +29,7 @@ class Requests:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         given = header(scope, REQUEST_ID).decode("latin-1")
-        id = given if SANE_ID.fullmatch(given) else token_hex(16)
+        id = given if given and SANE_ID.fullmatch(given) else urandom(16).hex()
 
         async def answer(message: MutableMapping[str, Any]) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):

@@ -3,20 +3,21 @@
 Labels hold names of ours (commands, codes, containers, projections), never what a client sent.
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from gateway.freshness import Freshness
 from gateway.supervisor import Supervisor
 from read_model.live import Live
 from store import Store
-
-M = TypeVar("M", Counter, Histogram)
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -24,29 +25,47 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-class Children(dict[tuple[str, ...], M]):
-    """The children of a metric by the values of their labels; to look one up again costs nothing."""
-
-    def __init__(self, metric: M) -> None:
-        self._metric: Any = metric
-
-    def __missing__(self, labels: tuple[str, ...]) -> M:
-        child: M = self._metric.labels(*labels)
-        self[labels] = child
-        return child
-
-
 class Tally(Collector):
-    """A counter of what happens on the loop only, and so often that a lock for each would cost too much."""
+    """A counter, or the buckets of a histogram, of what happens on the loop only and so often that locks would tell."""
 
-    def __init__(self, name: str, meaning: str) -> None:
-        self._name = name
-        self._meaning = meaning
-        self.value = 0
+    def __init__(self, name: str, meaning: str, *labels: str) -> None:
+        self._family = name, meaning, labels
+        self.counts: dict[tuple[str, ...], int] = defaultdict(int)
+        """By the values of the labels."""
 
     def collect(self) -> Iterator[Metric]:
-        """How many there were."""
-        yield CounterMetricFamily(self._name, self._meaning, value=self.value)
+        """What was counted."""
+        name, meaning, labels = self._family
+        family = CounterMetricFamily(name, meaning, labels=labels)
+        for values, count in self.counts.items() or [((), 0)] * (not labels):
+            family.add_metric(values, count)
+        yield family
+
+
+class Timings(Collector):
+    """A histogram of seconds, as cheap."""
+
+    def __init__(self, name: str, meaning: str, label: str) -> None:
+        self._family = name, meaning, label
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = defaultdict(float)
+
+    def observe(self, value: str, seconds: float) -> None:
+        """Count something that took so long, by the value of the label."""
+        counts = self._counts.get(value)
+        if counts is None:
+            counts = self._counts[value] = [0] * (len(SECONDS) + 1)
+        counts[bisect_left(SECONDS, seconds)] += 1
+        self._sums[value] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted."""
+        name, meaning, label = self._family
+        family = HistogramMetricFamily(name, meaning, labels=[label])
+        for value, counts in self._counts.items():
+            bounds = [*map(floatToGoString, SECONDS), "+Inf"]
+            family.add_metric([value], list(zip(bounds, accumulate(counts), strict=True)), self._sums[value])
+        yield family
 
 
 class Metrics:
@@ -65,21 +84,15 @@ class Metrics:
             "Commits of a command beyond its first.",
             "command",
         )
-        self.operations = Children(
-            self._counter(
-                "gateway_operations", "GraphQL operations that ended, by what became of them.", "type", "outcome"
-            )
+        self.operations = self._tally(
+            "gateway_operations", "GraphQL operations that ended, by what became of them.", "type", "outcome"
         )
-        self.operation_seconds = Children(
-            self._histogram("gateway_operation_seconds", "Time that queries and mutations took.", SECONDS, "type")
-        )
-        self.executions = Children(
-            self._counter("gateway_executions", "Queries and mutations, by what executed them.", "by")
-        )
+        self.operation_seconds = Timings("gateway_operation_seconds", "Time that queries and mutations took.", "type")
+        self.registry.register(self.operation_seconds)
+        self.executions = self._tally("gateway_executions", "Queries and mutations, by what executed them.", "by")
         self.sockets = self._gauge("gateway_sockets", "WebSockets that are open.")
         self.subscribers = self._gauge("gateway_subscribers", "Subscriptions that are followed.")
-        self.frames = Tally("gateway_frames", "Frames sent to subscribers.")
-        self.registry.register(self.frames)
+        self.frames = self._tally("gateway_frames", "Frames sent to subscribers.")
 
         self.applied = self._counter("gateway_projection_applied", "Changes that were projected.", "projection")
         self.batch_changes = self._histogram(
@@ -110,6 +123,11 @@ class Metrics:
         """All metrics as text, in the format that the header `accept` prefers, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+    def _tally(self, name: str, meaning: str, *labels: str) -> Tally:
+        tally = Tally(name, meaning, *labels)
+        self.registry.register(tally)
+        return tally
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)

@@ -100,11 +100,11 @@ class ObservedOperation:
             self._tell({"graphql.operation.type": self._kind, "outcome": self._outcome})
             self._span.__exit__(kind, error, at)
         metrics = self._telemetry.metrics
-        metrics.operations[self._kind, self._outcome].inc()
+        metrics.operations.counts[self._kind, self._outcome] += 1
         if self._kind == SUBSCRIPTION:
             metrics.subscribers.dec()
         else:
-            metrics.operation_seconds[self._kind,].observe(perf_counter() - self._started)
+            metrics.operation_seconds.observe(self._kind, perf_counter() - self._started)
 
 
 def open_telemetry(settings: Settings) -> Telemetry:

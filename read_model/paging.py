@@ -5,6 +5,7 @@ A cursor holds the row's place in the order, not a position or a page: rows inse
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Annotated, Any, Generic, TypeVar
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 
 from read_model.questions import BadQuestion
-from store import Container, Document, Order, Page, Query, Scalar, decode_all
+from store import Container, Document, Order, Page, Query, Scalar, decoding
 
 T = TypeVar("T")
 
@@ -82,7 +83,8 @@ class Rows(Generic[T]):
     @cached_property
     def nodes(self) -> list[T]:
         """The rows. Raises msgspec.ValidationError for a document that is not one of them."""
-        return decode_all(self.documents, self._view)
+        decode: Callable[[Document], T] = decoding(self._view)  # type: ignore[arg-type]
+        return [decode(document) for document in self.documents]
 
     @property
     def edges(self) -> list[Row[T]]:

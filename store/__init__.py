@@ -41,7 +41,7 @@ from store.port import (
     Store,
     Upsert,
     Write,
-    decode_all,
+    decoding,
 )
 from store.scan import changes_up_to_now, documents_of
 from store.sqlite import open_sqlite
@@ -87,7 +87,7 @@ __all__ = [
     "Upsert",
     "Write",
     "changes_up_to_now",
-    "decode_all",
+    "decoding",
     "documents_of",
     "open_store",
 ]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar, overload
 
 import msgspec
@@ -105,16 +105,7 @@ def added(name: str) -> bool:
     return name == "ttl" or name.startswith("_")
 
 
-def decode_all(documents: Sequence[Document], type: type[T]) -> list[T]:
-    """The bodies of the documents as values of `type`. Raises msgspec.ValidationError as `decode`."""
-    bodies = [document.body for document in documents]
-    if all(isinstance(body, bytes) for body in bodies):
-        values: list[T] = decoder(list[type]).decode(b"[" + b",".join(bodies) + b"]")  # type: ignore[valid-type, arg-type]
-        return values
-    return [document.decode(type) for document in documents]
-
-
-@cache
+@lru_cache(maxsize=1000)  # types are also made of what clients select
 def decoding(type: Any) -> Callable[[Document], Any]:
     """`Document.decode` to one type, to be kept for many documents."""
     decode = msgspec.json.Decoder(type).decode

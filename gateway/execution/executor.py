@@ -83,18 +83,18 @@ class Executor:
                     observed.told(result)
                     with self._telemetry.tracing.delivery():
                         yield result
-                    self._telemetry.metrics.frames.value += 1
+                    self._telemetry.metrics.frames.counts[()] += 1
 
     def _counted(self, send: SendNow | None) -> SendNow | None:
         """`send`, its frames counted; None while each delivery has a span of its own."""
         if send is None or self._telemetry.tracing.on:
             return None
-        frames = self._telemetry.metrics.frames
+        frames = self._telemetry.metrics.frames.counts
 
         def counted(batch: Batch, what: Hashable, result: bytes) -> bool:
             sent = send(batch, what, result)
             if sent:
-                frames.value += 1
+                frames[()] += 1
             return sent
 
         return counted
@@ -121,7 +121,7 @@ class Executor:
                         result, by = await self._reference.execute(prepared, given, context, bail.resolved), BAILED
                 else:
                     result, by = await self._reference.execute(prepared, given, context), REFERENCE
-                self._telemetry.metrics.executions[by].inc()
+                self._telemetry.metrics.executions.counts[by] += 1
                 observed.told(result)
         finally:
             ASKED.reset(token)
