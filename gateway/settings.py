@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     keep_alive_s: float = Field(
         15.0, gt=0, description="Seconds between signs of life on sockets and streams: pings, comments, empty parts."
     )
+    compress_bytes: int = Field(
+        2000, ge=0, description="From this size on answers are compressed for clients that accept it; 0: never."
+    )
     drain_s: float = Field(
         5.0, ge=0, description="Seconds that sockets and streams may take to end when the process is told to."
     )

@@ -15,7 +15,7 @@ STREAM_PATH = "/graphql/stream"
 def transport_routes(executor: Executor, settings: Settings) -> list[Route | WebSocketRoute]:
     """GraphQL over HTTP, multipart and WebSocket at one path, and server-sent events at another."""
     return [
-        Route(GRAPHQL_PATH, Http(executor, settings.keep_alive_s), methods=None),
+        Route(GRAPHQL_PATH, Http(executor, settings), methods=None),
         WebSocketRoute(GRAPHQL_PATH, Sockets(executor, settings)),
         Route(STREAM_PATH, EventStream(executor, settings.keep_alive_s), methods=None),
     ]

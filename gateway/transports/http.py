@@ -6,6 +6,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.edge import header
 from gateway.execution import Executor, NotExecutable, Operation
+from gateway.settings import Settings
 from gateway.transports import multipart
 from gateway.transports.requests import Refused, read_operation, respond_with, while_connected
 from gateway.transports.streams import respond
@@ -15,9 +16,10 @@ from gateway.wiring import Gateway
 class Http:
     """An ASGI application that answers queries and mutations, and streams subscriptions to who accepts parts."""
 
-    def __init__(self, executor: Executor, keep_alive_s: float) -> None:
+    def __init__(self, executor: Executor, settings: Settings) -> None:
         self._executor = executor
-        self._keep_alive_s = keep_alive_s
+        self._keep_alive_s = settings.keep_alive_s
+        self._compress_bytes = settings.compress_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. A query whose client goes away is cancelled; a mutation is finished."""
@@ -30,7 +32,7 @@ class Http:
             if kind is OperationType.MUTATION and scope["method"] == "GET":
                 raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
             if result := await while_connected(receive, self._executor.execute(operation, gateway.context)):
-                await respond_with(result, send)
+                await respond_with(result, self._compress_bytes, scope, send)
         except Refused as refused:
             await refused.response(scope, receive, send)
         except NotExecutable as error:

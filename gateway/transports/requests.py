@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from gzip import compress
 from typing import Any, TypeVar
 
 import msgspec
@@ -60,12 +61,29 @@ async def read_operation(scope: Scope, receive: Receive) -> Operation:
             raise Refused(405, "Only GET and POST are allowed here.", {"allow": METHODS})
 
 
-async def respond_with(result: Result, send: Send) -> None:
-    """Answer with a result."""
+async def respond_with(result: Result, compress_bytes: int, scope: Scope, send: Send) -> None:
+    """Answer with a result, compressed if it has so many bytes and the client accepts it; 0: never."""
     body = encode(result)
-    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", JSON)]
+    if 0 < compress_bytes <= len(body):
+        headers.append((b"vary", b"accept-encoding"))
+        if accepts_gzip(header(scope, b"accept-encoding")):
+            body = compress(body, compresslevel=1)
+            headers.append((b"content-encoding", b"gzip"))
+    headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def accepts_gzip(header: bytes) -> bool:
+    """Whether a header `Accept-Encoding` names gzip, or all there is, and does not rule it out by `q=0`."""
+    named = dict(_weighed(part) for part in header.lower().split(b","))
+    return named.get(b"gzip", named.get(b"*", False))
+
+
+def _weighed(part: bytes) -> tuple[bytes, bool]:
+    coding, _, weight = part.replace(b" ", b"").partition(b";q=")
+    return coding, weight.strip(b"0.") != b"" if weight else True
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:

@@ -176,3 +176,39 @@ async def test_a_gateway_without_a_projector_leaves_projecting_to_others(tmp_pat
         created = (await edge.ask(CREATE, {"input": new_order(orderUuid=UUIDS[1])}))["createOrder"]
         answer = await edge.ask(ASK, {"id": ORDER_ID, "after": [created["consistencyToken"]]})
         assert answer["order"]["id"] == ORDER_ID
+
+
+LONG = "{ " + " ".join(f"name{number}: __typename" for number in range(200)) + " }"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "compressed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("deflate, br", False),
+        ("gzip;q=0, *", False),
+        ("gzip; q=0.000", False),
+        ("", False),
+    ],
+)
+async def test_a_long_answer_is_compressed_for_who_accepts_it(edge: Edge, accepted: str, compressed: bool) -> None:
+    headers = {"accept-encoding": accepted}
+    async with edge.http.post(f"{edge.url}/graphql", json={"query": LONG}, headers=headers) as answer:
+        assert len((await answer.json())["data"]) == 200
+        assert (answer.headers.get("content-encoding"), answer.headers["vary"]) == (
+            "gzip" if compressed else None,
+            "accept-encoding",
+        )
+        assert (int(answer.headers["content-length"]) < 2000) is compressed
+    async with edge.http.post(f"{edge.url}/graphql", json={"query": "{ __typename }"}, headers=headers) as answer:
+        assert "content-encoding" not in answer.headers
+
+
+async def test_no_answer_is_compressed_where_that_is_off(tmp_path: Path) -> None:
+    async with (
+        open_edge(compress_bytes=0) as edge,
+        edge.http.post(f"{edge.url}/graphql", json={"query": LONG}, headers={"accept-encoding": "gzip"}) as answer,
+    ):
+        assert not {"content-encoding", "vary"} & {name.lower() for name in answer.headers}

@@ -55,6 +55,7 @@ FROM_ENVIRONMENT = [
     ("SOCKET_INIT_S", "0.5", 0.5),
     ("SOCKET_OPERATIONS", "1", 1),
     ("KEEP_ALIVE_S", "0.5", 0.5),
+    ("COMPRESS_BYTES", "0", 0),
     ("DRAIN_S", "0", 0.0),
 ]
 
