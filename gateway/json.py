@@ -23,7 +23,7 @@ def encode(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return json.dumps(value).encode()
+        return json.dumps(msgspec.to_builtins(value)).encode()
 
 
 def _refuse(name: str) -> None:

@@ -57,6 +57,8 @@ class Prepared:
             return compile_plan(self._schema, self.document, self.definition, switches)
         except NotCompiled as reason:
             return reason
+        except RecursionError:
+            return NotCompiled("selections that are nested too deeply")
 
     @cached_property
     def switches(self) -> dict[str, bool | None] | NotCompiled:
@@ -83,6 +85,9 @@ class Document:
             self.errors = validate(schema._schema, parsed)
         except GraphQLError as error:
             self.errors = [error]
+            return
+        except RecursionError:
+            self.errors = [GraphQLError("The document is nested too deeply.")]
             return
         for one in parsed.definitions:
             if isinstance(one, OperationDefinitionNode):
