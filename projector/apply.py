@@ -33,8 +33,6 @@ from store.port import check_ids, decoding
 PARALLEL_PARTITIONS = 16
 MAX_ATTEMPTS = 20
 PAUSE_S = 0.01
-FEW = 2
-"""Documents up to which reading one after the other costs less than a query, with either engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +192,11 @@ async def _read(
     projection: Projection[C, V], target: Container, partition: str, ids: Sequence[str]
 ) -> tuple[dict[str, V], dict[str, str], dict[str, ValidationError]]:
     """Those of the documents that exist, their etags, and what is wrong with those that are not what they should be."""
-    if len(ids) <= FEW:
-        found = [await target.read(partition, id) for id in ids]
-        documents = [document for document in found if document]
+    if not ids:
+        return {}, {}, {}
+    if len(ids) == 1:
+        found = await target.read(partition, ids[0])
+        documents = [found] if found else []
     else:
         documents = (await target.query(Query(partition, (In("id", tuple(ids)),), limit=len(ids)))).documents
     known: dict[str, V] = {}
