@@ -68,6 +68,11 @@ class Resolved:
     shapes: tuple[Shape, ...]
     views: Mapping[type, type]
 
+    @property
+    def is_late(self) -> bool:
+        """Whether there is anything left to resolve in its value."""
+        return any(shape.is_late for shape in self.shapes)
+
     def call(self, source: Any, variables: Any, context: Any, share: Share | None = None) -> Any:
         """The awaitable, or the asynchronous generator, that the resolver returns. Raises Refused."""
         return self.resolver(source, Asking(context, self.views, share), **self.arguments.read(variables))
@@ -145,16 +150,18 @@ class Plan:
             result = batch.made((self, what), lambda: self._encoded(make()))
             return result is not None and send is not None and send(batch, (self, what), result)
 
+        variables = self._read(given)
         try:
-            events = root.call(None, self._read(given), context, share if send else None)
+            events = root.call(None, variables, context, share if send and not root.is_late else None)
         except Refused as refused:
             raise Bail(refused) from refused
         async with aclosing(events):
             async for event in events:
                 try:
-                    yield event, {key: root.converted(event)}
-                except (msgspec.ValidationError, Refused):
-                    yield event, None
+                    data = {key: await root.complete(event, variables, context)}
+                except Exception:  # noqa: BLE001  # whatever it is, the reference executor tells it
+                    data = None
+                yield event, data
 
     def _encoded(self, event: Any) -> bytes | None:
         """The result of an event in JSON; None if the reference executor must complete it."""

@@ -148,3 +148,12 @@ async def test_a_question_whose_wait_was_in_vain_is_not_asked_again(api: Api) ->
     document = "query($id: ID!, $consistency: ConsistencyInput) { order(id: $id, consistency: $consistency) { id } }"
     assert (await waiting.refused(document, variables))[0] == "READ_MODEL_LAGGING"
     assert waited == 1
+
+
+async def test_what_is_resolved_below_a_frame_is_resolved_for_each(api: Api) -> None:
+    id = await api.created()
+    await api.project()
+    document = "subscription($id: ID!) { orderUpdated(id: $id) { version history { nodes { type } } } }"
+    async with api.follow(document, {"id": id}) as stream:
+        frame = await stream.next()
+        assert (frame["version"], frame["history"]) == (1, {"nodes": [{"type": "OrderCreated"}]})
