@@ -355,3 +355,26 @@ async def _all(stream: Stream[OrderView], most: int | None = None) -> list[int]:
         if len(found) == most:
             break
     return found
+
+
+async def test_a_watcher_is_woken_for_what_cannot_be_sent_on_and_only_for_that() -> None:
+    watch, takes = Watch(), [True, False]
+    waiting = asyncio.ensure_future(watch.next(lambda batch: takes.pop(0)))
+    await asyncio.sleep(0)
+    for number in (1, 2):
+        batch = Batch(Document("ada", f"n{number}", "1", b"{}"))
+        assert watch.offer(batch)
+        watch.settle(batch)
+    async with asyncio.timeout(PATIENCE_S):
+        assert [document.id for document in await waiting] == ["n2"]
+
+
+async def test_what_comes_before_a_batch_was_sent_on_is_taken_together_with_it() -> None:
+    watch = Watch()
+    waiting = asyncio.ensure_future(watch.next(lambda batch: True))
+    await asyncio.sleep(0)
+    first, second = (Batch(Document("ada", f"n{number}", "1", b"{}")) for number in (1, 2))
+    assert [watch.offer(first), watch.offer(second)] == [True, False]
+    watch.settle(first)
+    async with asyncio.timeout(PATIENCE_S):
+        assert [document.id for document in await waiting] == ["n1", "n2"]
