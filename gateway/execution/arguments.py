@@ -61,10 +61,10 @@ class Variables:
 
     def __init__(self, schema: Schema, definitions: Sequence[VariableDefinitionNode]) -> None:
         """Raises NotCompiled."""
-        self.types = {one.variable.name.value: _type_of(schema, one) for one in definitions}
+        types = {one.variable.name.value: _type_of(schema, one) for one in definitions}
         self.defaults = {one.variable.name.value: one.default_value for one in definitions if one.default_value}
         fields, self._finish = [], []
-        for number, (name, type_) in enumerate(self.types.items()):
+        for number, (name, type_) in enumerate(types.items()):
             attribute = f"v{number}"
             annotation, finish = _converted(type_)
             optional = not is_non_null_type(type_) or name in self.defaults
@@ -72,7 +72,7 @@ class Variables:
             fields.append((attribute, annotation, msgspec.field(name=name, **default)))
             if finish:
                 self._finish.append((attribute, _unless_missing(finish)))
-        self.attributes = {name: f"v{number}" for number, name in enumerate(self.types)}
+        self.attributes = {name: f"v{number}" for number, name in enumerate(types)}
         self._struct = msgspec.defstruct("Variables", fields, kw_only=True, gc=False)
 
     def read(self, given: Mapping[str, Any]) -> Any:

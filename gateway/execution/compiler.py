@@ -42,7 +42,7 @@ def compile_plan(
     variables = Variables(schema, operation.variable_definitions or ())
     fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
     compiler = _Compiler(schema, Selections(schema._schema, fragments, switches), variables)
-    return Plan(operation.operation, variables, compiler.roots(operation))
+    return Plan(variables, compiler.roots(operation))
 
 
 class _Compiler:

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from graphql import (
-    OperationType,
-)
 
 from gateway.execution.arguments import Arguments, Refused, Variables
 from gateway.execution.shapes import Shape
@@ -117,7 +114,6 @@ async def _resolve_late(shape: Shape, source: Any, selected: Any, variables: Any
 class Plan:
     """An operation, compiled; `roots` by their keys in the answer, text where that is the name of the type."""
 
-    kind: OperationType
     variables: Variables
     roots: Mapping[str, Resolved | str]
 
