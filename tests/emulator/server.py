@@ -24,6 +24,9 @@ from .service import Service
 KEY = "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw=="
 """The emulators' well-known key."""
 PARTITIONS = 4
+BACKLOG = 1024
+"""Connections that may wait to be accepted: a client opens up to 200 at once, and one that finds no room is dropped by
+the system and tried again after 1 s and 3 s, by when the client has given up."""
 
 
 class Emulator(Service):
@@ -40,7 +43,7 @@ class Emulator(Service):
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=tls)
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=tls, backlog=BACKLOG)
         await site.start()
         address = "https://localhost" if tls else "http://127.0.0.1"
         self.url = f"{address}:{self._runner.addresses[0][1]}/"
