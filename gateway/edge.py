@@ -9,10 +9,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.logs import bound
+from gateway.server import ANSWER_NOW
 from gateway.telemetry import Telemetry
 
 REQUEST_ID = b"x-request-id"
-SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}", re.ASCII)
+SANE_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
 class Requests:
@@ -28,15 +29,20 @@ class Requests:
         """Handle a request, or a socket for as long as it is open."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        given = header(scope, REQUEST_ID).decode("latin-1")
-        id = given if given and SANE_ID.fullmatch(given) else urandom(16).hex()
+        given = header(scope, REQUEST_ID)
+        id = given if given and SANE_ID.fullmatch(given) else urandom(16).hex().encode()
 
         async def answer(message: MutableMapping[str, Any]) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
-                message["headers"] = [*message.get("headers", ()), (REQUEST_ID, id.encode())]
+                message["headers"] = [*message.get("headers", ()), (REQUEST_ID, id)]
             await send(message)
 
-        with bound(request_id=id):
+        extensions = scope.get("extensions", {})
+        if answer_now := extensions.get(ANSWER_NOW):
+            extensions[ANSWER_NOW] = lambda status, headers, body: answer_now(
+                status, (*headers, (REQUEST_ID, id)), body
+            )
+        with bound(request_id=id.decode()):
             if self._telemetry.tracing.on or scope["type"] != "http":
                 return await self._watched(scope, receive, answer)
             return await self._app(scope, receive, answer)

@@ -9,7 +9,7 @@ import uvicorn
 from uvicorn.supervisors import multiprocess
 
 from gateway import logs
-from gateway.server import Server, WebSocketProtocol, Worker
+from gateway.server import HttpProtocol, Server, WebSocketProtocol, Worker
 from gateway.settings import Settings
 
 NEAR = 64
@@ -53,7 +53,7 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         "gateway.app:create_app",
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         lifespan="on",
         log_config=logs.config(settings.log_level, settings.log_format),

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.edge import header
 from gateway.execution import Operation, Result
 from gateway.json import NotJson, decode, encode
+from gateway.server import ANSWER_NOW, AnswerNow
 from projector.tasks import Task, ended
 
 T = TypeVar("T")
@@ -70,6 +71,9 @@ async def respond_with(result: Result, compress_bytes: int, scope: Scope, send: 
         if accepts_gzip(header(scope, b"accept-encoding")):
             body = compress(body, compresslevel=1)
             headers.append((b"content-encoding", b"gzip"))
+    answer_now: AnswerNow | None = scope.get("extensions", {}).get(ANSWER_NOW)
+    if answer_now and answer_now(200, headers, body):
+        return
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

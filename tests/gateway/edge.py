@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from gateway.app import create_app
 from gateway.serve import listen
-from gateway.server import Server, WebSocketProtocol
+from gateway.server import HttpProtocol, Server, WebSocketProtocol
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.wiring import Gateway
@@ -76,7 +76,9 @@ async def open_edge(
     url = f"sqlite:///{store or ':memory:'}"
     app = create_app(Settings(store_url=url, **settings), telemetry)
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(app, ws=WebSocketProtocol, lifespan="on", log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, http=HttpProtocol, ws=WebSocketProtocol, lifespan="on", log_config=None, timeout_graceful_shutdown=1
+    )
     server = QuietServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
