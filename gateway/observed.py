@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 
 from gateway.tracing import Tracing
-from store import Container, ContainerDelegate, Document, Page, Query, Store, StoreDelegate, Write
+from store import Container, ContainerDelegate, Document, Etag, Page, Query, Store, StoreDelegate, Write
 
 
 class ObservedContainer(ContainerDelegate):
-    """A container; `commits` counts those that were tried."""
+    """A container."""
 
     def __init__(self, inner: Container, tracing: Tracing) -> None:
         super().__init__(inner)
-        self.commits = 0
         self._tracing = tracing
 
     async def read(self, partition: str, id: str) -> Document | None:
@@ -26,9 +25,8 @@ class ObservedContainer(ContainerDelegate):
             tell({"documents": len(page.documents)})
             return page
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         """As the container."""
-        self.commits += 1
         with self._tracing.span("store.commit", container=self.spec.name, writes=len(writes)):
             return await self.inner.commit(partition, writes)
 

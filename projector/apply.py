@@ -19,6 +19,7 @@ from store import (
     Container,
     Create,
     Document,
+    Etag,
     In,
     OutcomeUnknown,
     Query,
@@ -190,7 +191,7 @@ async def _fold(
 
 async def _read(
     projection: Projection[C, V], target: Container, partition: str, ids: Sequence[str]
-) -> tuple[dict[str, V], dict[str, str], dict[str, ValidationError]]:
+) -> tuple[dict[str, V], dict[str, Etag], dict[str, ValidationError]]:
     """Those of the documents that exist, their etags, and what is wrong with those that are not what they should be."""
     if not ids:
         return {}, {}, {}
@@ -215,9 +216,9 @@ async def _commit(
     partition: str,
     views: Iterable[V],
     share: _Work[C],
-    etags: Mapping[str, str],
+    etags: Mapping[str, Etag],
     traces: Mapping[str, str],
-) -> dict[str, str]:
+) -> dict[str, Etag]:
     """Write the views, each with the trace of what it shows if it has one; returns the etags that they have now."""
     writes: list[Write] = []
     for view in views:

@@ -10,7 +10,7 @@ import msgspec
 
 from projector.apply import key_of
 from projector.projection import Projection
-from store import Container, Document, Start, changes_up_to_now, documents_of
+from store import Container, Document, Etag, Start, changes_up_to_now, documents_of
 
 PASSES = 4
 PAUSE_S = 1.0
@@ -27,7 +27,7 @@ class Difference:
     partition: str
     id: str
     what: str
-    etag: str | None = None
+    etag: Etag | None = None
     fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -131,9 +131,9 @@ async def _differences(projection: Projection[Any, Any], target: Container, expe
 
 async def _stored(
     projection: Projection[Any, Any], target: Container, partition: str
-) -> dict[str, tuple[str | None, Any]]:
+) -> dict[str, tuple[Etag | None, Any]]:
     """By id: the etag and the view, None for what is no view at all."""
-    stored: dict[str, tuple[str | None, Any]] = {}
+    stored: dict[str, tuple[Etag | None, Any]] = {}
     async for document in documents_of(target, partition):
         try:
             stored[document.id] = document.etag, document.decode(projection.view)

@@ -18,6 +18,7 @@ from store import (
     Create,
     Delete,
     Document,
+    Etag,
     OutcomeUnknown,
     Replace,
     TooLarge,
@@ -149,7 +150,7 @@ class DeadLetters:
             return True
         return False
 
-    async def _write(self, letter: DeadLetter, etag: str | None) -> bool:
+    async def _write(self, letter: DeadLetter, etag: Etag | None) -> bool:
         write = Replace(letter.id, letter, etag) if etag else Create(letter.id, letter)
         try:
             await self._container.commit(self._projection, [write])

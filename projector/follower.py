@@ -81,7 +81,7 @@ class Follower:
                     ahead = self._read(page.cursor)
                 yield page
                 if not page.documents:
-                    wait = partial(self.source.wait_for_changes, seen, IDLE_S)
+                    wait = partial(self.source.wait_for_changes, seen, IDLE_S, self.lease.range)
                     seen = await self.patience(self.key, wait)
                     ahead = self._read(page.cursor)
         finally:

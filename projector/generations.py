@@ -14,7 +14,7 @@ from projector.dead_letters import DEAD_LETTERS, discarded
 from projector.leases import LEASES
 from projector.projection import Projection
 from read_model.serving import GENERATIONS, POINTER
-from store import Conflict, Create, Delete, OutcomeUnknown, Query, Replace, Store
+from store import Conflict, Create, Delete, Etag, OutcomeUnknown, Query, Replace, Store
 
 
 class Refused(Exception):
@@ -56,7 +56,7 @@ class Known:
     """The state as it was read; `etag` None when there was none."""
 
     state: State
-    etag: str | None
+    etag: Etag | None
 
 
 class Generations:

@@ -25,6 +25,7 @@ from store import (
     ContainerSpec,
     Create,
     Delete,
+    Etag,
     FeedRange,
     OutcomeUnknown,
     Replace,
@@ -84,7 +85,7 @@ def worker_name() -> str:
 class Lease:
     """One range of one projection, while this worker owns it. `advance` notes progress, `renew` stores it."""
 
-    def __init__(self, container: Container, partition: str, document: LeaseDocument, etag: str) -> None:
+    def __init__(self, container: Container, partition: str, document: LeaseDocument, etag: Etag) -> None:
         self._container = container
         self._partition = partition
         self._document = document
@@ -149,7 +150,7 @@ class Sight:
     """A lease as a worker last saw it, and since when it has looked like this (monotonic seconds)."""
 
     document: LeaseDocument
-    etag: str
+    etag: Etag
     since: float
 
 

@@ -66,7 +66,7 @@ class _Feed:
             async with self._turns[range_]:
                 more = await self._advance(range_)
             if not more:
-                seen = await self.container.wait_for_changes(seen, IDLE_S)
+                seen = await self.container.wait_for_changes(seen, IDLE_S, range_)
 
     async def reach(self, range_: FeedRange) -> None:
         """Return when everything that was committed in the range before has been handed out."""

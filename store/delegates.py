@@ -8,6 +8,7 @@ from store.port import (
     Container,
     ContainerSpec,
     Document,
+    Etag,
     FeedRange,
     Page,
     Query,
@@ -37,7 +38,7 @@ class ContainerDelegate:
         """As the port."""
         return await self.inner.count(where)
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         """As the port."""
         return await self.inner.commit(partition, writes)
 
@@ -61,9 +62,9 @@ class ContainerDelegate:
         """As the port."""
         return await self.inner.backlog(scope, after)
 
-    async def wait_for_changes(self, seen: int, timeout: float) -> int:
+    async def wait_for_changes(self, seen: int, timeout: float, range: FeedRange | None = None) -> int:
         """As the port."""
-        return await self.inner.wait_for_changes(seen, timeout)
+        return await self.inner.wait_for_changes(seen, timeout, range)
 
 
 class StoreDelegate:

@@ -71,6 +71,10 @@ class ProvisionStep:
     changes: bool
 
 
+Etag = str | int
+"""Names one version of a document; an engine's own, to be compared with and nothing else."""
+
+
 class Document(msgspec.Struct, frozen=True):
     """One stored version of a document. `body` is undecoded JSON, or what the engine's SDK made of it.
 
@@ -79,7 +83,7 @@ class Document(msgspec.Struct, frozen=True):
 
     partition: str
     id: str
-    etag: str
+    etag: Etag
     body: bytes | dict[str, Any]
     expires: float | None = None
 
@@ -135,7 +139,7 @@ class Replace:
 
     id: str
     body: Any
-    etag: str
+    etag: Etag
     ttl: int | None = None
 
 
@@ -145,7 +149,7 @@ class Upsert:
 
     id: str
     body: Any
-    etag: str | None = None
+    etag: Etag | None = None
     ttl: int | None = None
 
 
@@ -154,7 +158,7 @@ class Delete:
     """Remove the document that has `etag`; Conflict("changed" or "missing") otherwise."""
 
     id: str
-    etag: str
+    etag: Etag
 
 
 Write = Create | Replace | Upsert | Delete
@@ -324,7 +328,7 @@ class Container(Protocol):
         """How many documents meet the conditions, over all partitions."""
         ...
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         """Apply all `writes`, or none, in one logical partition; each id at most once.
 
         Returns the new etags in the order of `writes` (None for a delete), after they are durable.
@@ -358,12 +362,12 @@ class Container(Protocol):
         """How many changes there are in `scope` behind `after`, by the engine's own count: commits, or documents."""
         ...
 
-    async def wait_for_changes(self, seen: int, timeout: float) -> int:
-        """Wait until the container may have changed since `seen`, or `timeout` seconds have passed.
+    async def wait_for_changes(self, seen: int, timeout: float, range: FeedRange | None = None) -> int:
+        """Wait until the container, or that range of it, may have changed since `seen`, or for `timeout` seconds.
 
-        Returns the number to give as `seen` the next time; 0 asks for the number as it is. An engine that cannot tell
-        whether another process has committed returns now and then although nobody has. Taking the number before
-        reading the feed loses no wake-up.
+        Returns the number to give as `seen` the next time, of the container or of the range; 0 asks for the number as
+        it is. An engine that cannot tell what another process has committed, or where, returns now and then although
+        nobody has. Taking the number before reading the feed loses no wake-up.
         """
         ...
 

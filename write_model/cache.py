@@ -3,22 +3,24 @@
 from collections import OrderedDict
 from typing import Any
 
+from store import Etag
+
 
 class AggregateCache:
     """The latest known (state, etag) of at most `size` aggregates, least recently used ones leave first."""
 
     def __init__(self, size: int = 10_000) -> None:
         self._size = size
-        self._known: OrderedDict[str, tuple[Any, str]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[Any, Etag]] = OrderedDict()
 
-    def get(self, id: str) -> tuple[Any, str] | None:
+    def get(self, id: str) -> tuple[Any, Etag] | None:
         """The state and etag known for `id`."""
         known = self._known.get(id)
         if known:
             self._known.move_to_end(id)
         return known
 
-    def put(self, id: str, state: Any, etag: str) -> None:
+    def put(self, id: str, state: Any, etag: Etag) -> None:
         """Remember what was just read or committed."""
         self._known[id] = (state, etag)
         self._known.move_to_end(id)

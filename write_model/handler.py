@@ -7,12 +7,27 @@ refusal, an aim already fulfilled) is decided on state read for it.
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic
 
 import msgspec
 
-from store import Conflict, Container, Create, Eq, Order, OutcomeUnknown, Query, Range, Replace, Throttled, Turns, Write
+from store import (
+    Conflict,
+    Container,
+    Create,
+    Eq,
+    Etag,
+    Order,
+    OutcomeUnknown,
+    Query,
+    Range,
+    Replace,
+    Throttled,
+    Turns,
+    Write,
+)
 from write_model.cache import AggregateCache
 from write_model.commands import Applied, Command, CommandDocument, E, Model, S
 from write_model.refusals import CommandIdReused, Contended, NotFound, Refused, VersionConflict
@@ -20,7 +35,7 @@ from write_model.refusals import CommandIdReused, Contended, NotFound, Refused, 
 ATTEMPTS = 8
 PAUSE_S = 0.01
 
-Loaded = tuple[S | None, str | None]
+Loaded = tuple[S | None, Etag | None]
 """An aggregate and its etag; (None, None) where there is none."""
 
 
@@ -39,8 +54,10 @@ class Aggregates(Generic[S, E]):
     retention: int | None = None
 
 
-async def execute(aggregates: Aggregates[S, E], command: Command[S, E]) -> Applied[S]:
-    """Apply `command` exactly once and return the aggregate after it.
+async def execute(
+    aggregates: Aggregates[S, E], command: Command[S, E], committing: Callable[[], None] = lambda: None
+) -> Applied[S]:
+    """Apply `command` exactly once and return the aggregate after it; `committing` is called before each try to commit.
 
     Raises a Refused, when nothing was written, or a StoreError. After OutcomeUnknown or Unavailable the caller may
     send the command again under the same id.
@@ -64,6 +81,7 @@ async def execute(aggregates: Aggregates[S, E], command: Command[S, E]) -> Appli
             if assumed and not events:
                 cache.drop(id)
                 continue
+            committing()
             try:
                 return await _commit(aggregates, command, (state, etag), events)
             except Conflict as conflict:

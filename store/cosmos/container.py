@@ -22,6 +22,7 @@ from store.port import (
     Create,
     Delete,
     Document,
+    Etag,
     FeedRange,
     Page,
     Query,
@@ -98,7 +99,7 @@ class CosmosContainer:
 
         return sum(await self._of_all_ranges(one))
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         """Apply all `writes` or none; see the port. Tried again for a while when the service asks for patience."""
         check_writes(partition, writes)
         operations = [self._operation(partition, write) for write in writes]
@@ -148,7 +149,7 @@ class CosmosContainer:
         latest = int(told[-1]["x-ms-session-token"].split(":")[-1].split("#")[1])
         return max(latest - int(bodies[0]["_lsn"]) + 1, 1)
 
-    async def wait_for_changes(self, seen: int, timeout: float) -> int:
+    async def wait_for_changes(self, seen: int, timeout: float, range: FeedRange | None = None) -> int:
         """Wait for a commit here. One elsewhere is not heard of, so after a while there may have been one."""
         count = await self._signal.wait(seen, min(timeout, self._poll_s or POLL_S))
         if count == seen:
@@ -206,7 +207,7 @@ class CosmosContainer:
             if ranges == await self.feed_ranges():
                 return answers
 
-    async def _send(self, partition: str, operations: list[Any]) -> list[str | None]:
+    async def _send(self, partition: str, operations: list[Any]) -> list[Etag | None]:
         async with writing(self._name, self._charge("batch")):
             results = await self._proxy.execute_item_batch(
                 operations, partition, response_hook=self._hook("batch"), **SENT_ONCE

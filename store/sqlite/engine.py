@@ -9,6 +9,7 @@ import asyncio
 import re
 import sqlite3
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from store.port import (
     ContainerSpec,
     Delete,
     Document,
+    Etag,
     FeedRange,
     Page,
     Partition,
@@ -37,7 +39,7 @@ from store.port import (
 )
 from store.signal import Signal
 from store.sqlite import sql
-from store.sqlite.group import Job, range_of
+from store.sqlite.group import Job, Numbers
 from store.sqlite.opening import (
     connect,
     drop_container,
@@ -47,7 +49,7 @@ from store.sqlite.opening import (
     prepare,
     prepare_container,
 )
-from store.sqlite.queries import compile_count, compile_query
+from store.sqlite.queries import Queries
 from store.sqlite.writer import Writer
 
 DEFAULT_RANGES = 4
@@ -99,10 +101,12 @@ class SQLiteStore:
         self.charges: Counter[tuple[str, str]] = Counter()
         self.units: dict[tuple[str, str], float] = {}
         self._db = reader
-        self._writer = Writer(writer, ranges, clock, self._committed, inline=writer is reader)
+        self._writer = Writer(writer, clock, self._committed, inline=writer is reader)
         self._data_version: int = reader.execute("PRAGMA data_version").fetchone()[0]
         self._open = partial(SQLiteContainer, self, reader, self._writer, store_id=store_id, ranges=ranges, clock=clock)
         self._containers = {name: self._open(spec) for name, spec in specs.items()}
+        self._lsns: dict[str, int] = dict(reader.execute("SELECT name, lsn FROM containers").fetchall())
+        """How far each container's feed is known to have come."""
         self._closed = False
         self._waiting = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -143,16 +147,22 @@ class SQLiteStore:
             self._db.close()
 
     def look_abroad(self) -> None:
-        """Notify all waiters if another connection has committed since the last look."""
+        """Notify those who wait for what another process has committed since the last look."""
         ((version,),) = _execute(self._db, "PRAGMA data_version")
-        if version != self._data_version:
-            self._data_version = version
-            for container in self._containers.values():
-                container.signal.notify()
+        if version == self._data_version:
+            return
+        self._data_version = version  # which our own writer changes too
+        for name, lsn in _execute(self._db, "SELECT name, lsn FROM containers"):
+            if lsn != self._lsns.get(name):
+                self._lsns[name] = lsn
+                if container := self._containers.get(name):
+                    container.notify()
 
     @contextmanager
     def looking_abroad(self) -> Iterator[None]:
         """While in the context, look for commits of other processes: one timer serves all who wait."""
+        if not self._waiting:
+            self.look_abroad()
         self._waiting += 1
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(POLL_S, self._tick)
@@ -168,10 +178,13 @@ class SQLiteStore:
                 self.look_abroad()
             self._timer = asyncio.get_running_loop().call_later(POLL_S, self._tick)
 
-    def _committed(self, containers: set[str]) -> None:
-        for container in (self._containers.get(name) for name in containers):
-            if container:
-                container.signal.notify()
+    def _committed(self, numbers: Numbers, places: set[tuple[str, int]]) -> None:
+        """Notify those who wait for what was committed here, or elsewhere just before."""
+        abroad = {name for name, (before, _) in numbers.items() if before > self._lsns.get(name, 0)}
+        self._lsns |= {name: after for name, (_, after) in numbers.items()}
+        for name, number in places:
+            if container := self._containers.get(name):
+                container.notify(None if name in abroad else number)
 
 
 class SQLiteContainer:
@@ -188,7 +201,7 @@ class SQLiteContainer:
         clock: Callable[[], float],
     ) -> None:
         self.spec = spec
-        self.signal = Signal()
+        self._signals = {None: Signal()} | {str(number): Signal() for number in range(ranges)}
         self._store = store
         self._db = reader
         self._writer = writer
@@ -196,33 +209,39 @@ class SQLiteContainer:
         self._ranges = ranges
         self._clock = clock
         self._select = sql.read(spec.name)
+        self._queries = Queries(spec)
 
     async def read(self, partition: str, id: str) -> Document | None:
         """The document as it is now, or None."""
         self._count("read")
         rows = _execute(self._db, self._select, (partition, id, self._clock()))
-        return Document(*rows[0]) if rows else None
+        return Document(partition, *rows[0]) if rows else None
 
     async def query(self, query: Query) -> Page:
         """The page that `query` asks for."""
         self._count("query")
-        rows = _execute(self._db, *compile_query(self.spec, query, self._clock()))
-        return Page(list(starmap(Document, rows[: query.limit])), more=len(rows) > query.limit)
+        rows = _execute(self._db, *self._queries.page(query, self._clock()))
+        if more := len(rows) > query.limit:
+            rows.pop()
+        if query.partition is None:
+            return Page(list(starmap(Document, rows)), more)
+        return Page([Document(query.partition, *row) for row in rows], more)
 
     async def count(self, where: tuple[Condition, ...] = ()) -> int:
         """How many documents meet the conditions, over all partitions."""
-        ((number,),) = _execute(self._db, *compile_count(self.spec, where, self._clock()))
+        ((number,),) = _execute(self._db, *self._queries.count(where, self._clock()))
         return int(number)
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         """Apply all `writes` or none; see the port. Returns after the transaction is durable."""
         check_writes(partition, writes)
         self._count("batch")
         bodies = [b"" if isinstance(write, Delete) else msgspec.json.encode(write.body) for write in writes]
         if sum(map(len, bodies)) > MAX_COMMIT_BYTES:
             raise TooLarge(f"a commit holds at most {MAX_COMMIT_BYTES} bytes of JSON")
-        done: asyncio.Future[list[str | None]] = asyncio.get_running_loop().create_future()
-        return await self._writer.commit(Job(self.spec.name, partition, writes, bodies, done))
+        done: asyncio.Future[list[Etag | None]] = asyncio.get_running_loop().create_future()
+        range_ = _range_of(partition, self._ranges)
+        return await self._writer.commit(Job(self.spec.name, partition, range_, writes, bodies, done))
 
     async def feed_ranges(self) -> list[FeedRange]:
         """The ranges that together are the container."""
@@ -230,7 +249,7 @@ class SQLiteContainer:
 
     def range_of(self, partition: str, ranges: Sequence[FeedRange]) -> FeedRange:
         """The range that the partition lies in: a file has the same ones for ever."""
-        return FeedRange(str(range_of(partition, self._ranges)))
+        return FeedRange(str(_range_of(partition, self._ranges)))
 
     async def parts_of(self, range: FeedRange) -> list[FeedRange]:
         """The range itself: ranges of a file are never split."""
@@ -240,13 +259,13 @@ class SQLiteContainer:
         """What changed in `scope` behind `after`; see the port."""
         self._count("feed")
         if after is Start.NOW:
-            return Changes(self._cursor(str(self._last())))
+            return Changes(self._cursor(self._last()))
         lsn = 0 if isinstance(after, Start) else self._lsn(after)
         column, key = ("partition", scope.key) if isinstance(scope, Partition) else ("range", int(scope.id))
         rows = _execute(self._db, sql.select_changes(self.spec.name, column), (key, lsn, self._clock(), limit))
         if not rows and lsn > self._last():
             raise CursorInvalid(f"the cursor is ahead of container {self.spec.name!r}: was an older file restored?")
-        return Changes(self._cursor(rows[-1][2] if rows else str(lsn)), list(starmap(Document, rows)))
+        return Changes(self._cursor(rows[-1][2] if rows else lsn), list(starmap(Document, rows)))
 
     async def backlog(self, scope: FeedRange, after: str | Start) -> int:
         """How many documents have changed in `scope` behind `after`."""
@@ -256,11 +275,16 @@ class SQLiteContainer:
         ((number,),) = _execute(self._db, sql.count_changes(self.spec.name), (int(scope.id), lsn, self._clock()))
         return int(number)
 
-    async def wait_for_changes(self, seen: int, timeout: float) -> int:
+    async def wait_for_changes(self, seen: int, timeout: float, range: FeedRange | None = None) -> int:
         """Wait for a commit here or in another process; see the port."""
-        self._store.look_abroad()
         with self._store.looking_abroad():
-            return await self.signal.wait(seen, timeout)
+            return await self._signals[range.id if range else None].wait(seen, timeout)
+
+    def notify(self, number: int | None = None) -> None:
+        """Wake those who wait for changes, in all ranges or in the one of that number."""
+        for id, signal in self._signals.items():
+            if number is None or id is None or id == str(number):
+                signal.notify()
 
     def _count(self, kind: str) -> None:
         self._store.charges[self.spec.name, kind] += 1
@@ -269,7 +293,7 @@ class SQLiteContainer:
         ((lsn,),) = _execute(self._db, "SELECT lsn FROM containers WHERE name = ?", (self.spec.name,))
         return int(lsn)
 
-    def _cursor(self, lsn: str) -> str:
+    def _cursor(self, lsn: int) -> str:
         return f"{self._store_id}.{self.spec.name}.{lsn}"
 
     def _lsn(self, cursor: str) -> int:
@@ -278,6 +302,11 @@ class SQLiteContainer:
         if (store_id, name) != (self._store_id, self.spec.name) or not _NUMBER.fullmatch(lsn):
             raise CursorInvalid(f"the cursor is not one of container {self.spec.name!r} in this store")
         return int(lsn)
+
+
+def _range_of(partition: str, ranges: int) -> int:
+    """The feed range that a partition lies in, of so many."""
+    return zlib.crc32(partition.encode()) % ranges
 
 
 def _execute(db: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -2,17 +2,18 @@
 
 import asyncio
 import sqlite3
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from store.errors import Conflict, ConflictReason, OutcomeUnknown, StoreError, Unavailable
-from store.port import Create, Delete, Replace, Upsert, Write
+from store.port import Create, Delete, Etag, Replace, Upsert, Write
 from store.sqlite import sql
 
 PURGE_EVERY_S = 60.0
 PURGE_ROWS = 500
 
+Numbers = dict[str, tuple[int, int]]
+"""By container: its last lsn before a group of commits, and after it."""
 UNTRIED = OutcomeUnknown("the commit was not tried")
 
 
@@ -22,48 +23,72 @@ class Job:
 
     container: str
     partition: str
+    range: int
     writes: Sequence[Write]
     bodies: list[bytes]
-    done: asyncio.Future[list[str | None]]
-    outcome: list[str | None] | StoreError = UNTRIED
+    done: asyncio.Future[list[Etag | None]]
+    outcome: list[Etag | None] | StoreError = UNTRIED
+
+
+class _Halfway(Exception):
+    """A condition does not hold, and writes of the same commit are there already."""
 
 
 class Group:
     """Applies commits; one whose condition does not hold leaves the others alone."""
 
-    def __init__(self, connection: sqlite3.Connection, ranges: int, clock: Callable[[], float]) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self._db = connection
-        self._ranges = ranges
         self._clock = clock
         self._purge_at = 0.0
 
-    def apply(self, jobs: list[Job]) -> None:
-        """Write what may be written, and give each job its outcome. Raises sqlite3.Error, with a part done."""
+    def apply(self, jobs: list[Job]) -> Numbers:
+        """Write what may be written, and give each job its outcome. Raises sqlite3.Error, with a part done.
+
+        Returns how the feeds of the containers that were written to are numbered now.
+        Each write checks its own condition. Few fail; when one does behind others of its commit, which are there
+        already, all is undone and done again, the conditions of each commit checked before anything is written.
+        """
+        self._db.execute("SAVEPOINT begun")
+        try:
+            return self._apply(jobs, checked=False)
+        except _Halfway:
+            self._db.execute("ROLLBACK TO begun")
+            return self._apply(jobs, checked=True)
+
+    def _apply(self, jobs: list[Job], *, checked: bool) -> Numbers:
         now = self._clock()
+        before: dict[str, int] = {}
         lsns: dict[str, int] = {}
         for job in jobs:
-            lsn = lsns.get(job.container) or self._lsn(job.container)
+            lsn = lsns.get(job.container)
             if lsn is None:
-                job.outcome = Unavailable(f"container {job.container!r} was dropped by another process")
-                continue
-            job.outcome = self._written(job, lsn + 1, now)
+                lsn = self._lsn(job.container)
+                if lsn is None:
+                    job.outcome = Unavailable(f"container {job.container!r} was dropped by another process")
+                    continue
+                before[job.container] = lsn
+            job.outcome = (checked and self._conflict(job, now)) or self._written(job, lsn + 1, now)
             lsns[job.container] = lsn if isinstance(job.outcome, Conflict) else lsn + 1
         self._purge(now)
         for container, lsn in lsns.items():
             self._db.execute("UPDATE containers SET lsn = ? WHERE name = ?", (lsn, container))
+        return {container: (before[container], lsn) for container, lsn in lsns.items()}
 
     def _lsn(self, container: str) -> int | None:
         row = self._db.execute("SELECT lsn FROM containers WHERE name = ?", (container,)).fetchone()
         return int(row[0]) if row else None
 
-    def _written(self, job: Job, lsn: int, now: float) -> list[str | None] | Conflict:
-        """Apply a commit. The first write checks its condition itself: if that fails, nothing is there to be undone."""
-        if any(self._fault(job, write, now) for write in job.writes[1:]):
-            return self._conflict(job, now)
+    def _written(self, job: Job, lsn: int, now: float) -> list[Etag | None] | Conflict:
+        """Apply a commit. Raises _Halfway where there is something to be undone."""
         for write, body in zip(job.writes, job.bodies, strict=True):
             if not self._write(job, write, body, lsn, now):
-                return self._conflict(job, now)
-        return [None if isinstance(write, Delete) else str(lsn) for write in job.writes]
+                if write is not job.writes[0]:
+                    raise _Halfway
+                conflict = self._conflict(job, now)
+                assert conflict
+                return conflict
+        return [None if isinstance(write, Delete) else lsn for write in job.writes]
 
     def _write(self, job: Job, write: Write, body: bytes, lsn: int, now: float) -> bool:
         """Whether the condition holds: then it is written."""
@@ -71,9 +96,9 @@ class Group:
         values: tuple[object, ...]
         match write:
             case Create():
-                text, values = sql.create, (*key, *version, range_of(job.partition, self._ranges), now)
+                text, values = sql.create, (*key, *version, job.range, now)
             case Upsert(etag=None):
-                text, values = sql.upsert, (*key, *version, range_of(job.partition, self._ranges))
+                text, values = sql.upsert, (*key, *version, job.range)
             case Replace(etag=etag) | Upsert(etag=etag):
                 text, values = sql.replace, (*version, *key, etag, now)
             case Delete(etag=etag):
@@ -89,12 +114,12 @@ class Group:
             return "exists" if found else None
         if not found:
             return "missing"
-        return None if str(found[0]) == write.etag else "changed"
+        return None if found[0] == write.etag else "changed"
 
-    def _conflict(self, job: Job, now: float) -> Conflict:
+    def _conflict(self, job: Job, now: float) -> Conflict | None:
         """The first condition of a commit that does not hold."""
         faults = (self._fault(job, write, now) for write in job.writes)
-        return next(Conflict(index, fault) for index, fault in enumerate(faults) if fault)
+        return next((Conflict(index, fault) for index, fault in enumerate(faults) if fault), None)
 
     def _purge(self, now: float) -> None:
         """Now and then remove what has expired; until then readers pass it over."""
@@ -107,8 +132,3 @@ class Group:
 
 def _expiry(write: Write, now: float) -> float | None:
     return None if isinstance(write, Delete) or write.ttl is None else now + write.ttl
-
-
-def range_of(partition: str, ranges: int) -> int:
-    """The feed range that a partition lies in, of so many."""
-    return zlib.crc32(partition.encode()) % ranges

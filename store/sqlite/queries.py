@@ -1,74 +1,110 @@
-"""Queries compiled to SQL. What is asked alike has the same text, which SQLite then has prepared already."""
+"""Queries compiled to SQL. What is asked alike has the same text, made once, which SQLite then has prepared already."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from store.port import Condition, ContainerSpec, Contains, Eq, In, Order, Prefix, Query, Range, Scalar
-from store.sqlite.sql import ALIVE, COLUMNS, discriminator, expression, table
+from store.sqlite.sql import ALIVE, discriminator, expression, selected, table
 
 Statement = tuple[str, list[Any]]
 """A text with place-holders, and the values to bind to them, in order."""
+Shape = tuple[Any, ...]
+"""What the text of a condition depends on: its class, its path, and what else matters of its values."""
+
+TEXTS = 200
 
 
-def compile_count(spec: ContainerSpec, where: Sequence[Condition], now: float) -> Statement:
-    """The SELECT that counts the documents which meet the conditions."""
-    values: list[Any] = []
-    terms = [_condition(condition, values) for condition in where]
-    return f"SELECT count(*) FROM {table(spec.name)} WHERE {' AND '.join([*terms, ALIVE])}", [*values, now]
+class Queries:
+    """Compiles what one container is asked."""
+
+    def __init__(self, spec: ContainerSpec) -> None:
+        self._table = table(spec.name)
+        self._discriminated = {index.where for index in spec.indexes if index.where}
+        self._text = lru_cache(TEXTS)(self._select)
+
+    def count(self, where: Sequence[Condition], now: float) -> Statement:
+        """The SELECT that counts the documents which meet the conditions."""
+        values: list[Any] = []
+        terms = [_term(_taken(condition, values)) for condition in where]
+        return f"SELECT count(*) FROM {self._table} WHERE {' AND '.join([*terms, ALIVE])}", [*values, now]
+
+    def page(self, query: Query, now: float) -> Statement:
+        """One SELECT for `query`, fetching one row more than the page holds; see `selected` for its columns."""
+        values: list[Any] = [] if query.partition is None else [query.partition]
+        shapes = tuple([self._shape(condition, values) for condition in query.where])
+        after = query.after
+        if after is not None:
+            values += _placed(query.order_by, after)
+        values += now, query.limit + 1
+        return self._text(query.partition is None, shapes, query.order_by, after is not None), values
+
+    def _shape(self, condition: Condition, values: list[Any]) -> Shape:
+        """A partial index serves only a query whose text has its condition; the text comes from the specification."""
+        if type(condition) is Eq and (condition.path, condition.value) in self._discriminated:
+            return (None, condition.path, condition.value)
+        return _taken(condition, values)
+
+    def _select(self, across: bool, shapes: tuple[Shape, ...], order_by: tuple[Order, ...], placed: bool) -> str:
+        terms = [] if across else ["partition = ?"]
+        terms += map(_term, shapes)
+        terms += [f"{expression(order.path)} IS NOT NULL" for order in order_by if order.path != "id"]
+        keys = _keys(order_by)
+        if placed:
+            terms.append(_after(keys))
+        terms.append(ALIVE)
+        order = ", ".join([f"{key} DESC" if descending else key for key, descending in keys])
+        return f"SELECT {selected(across)} FROM {self._table} WHERE {' AND '.join(terms)} ORDER BY {order} LIMIT ?"
 
 
-def compile_query(spec: ContainerSpec, query: Query, now: float) -> Statement:
-    """One SELECT for `query`, fetching one row more than the page holds."""
-    values: list[Any] = []
-    terms = []
-    if query.partition is not None:
-        terms.append("partition = ?")
-        values.append(query.partition)
-    for condition in query.where:
-        if isinstance(condition, Eq) and _discriminates(spec, condition):
-            terms.append(discriminator((condition.path, str(condition.value))))
-        else:
-            terms.append(_condition(condition, values))
-    terms += [f"{expression(order.path)} IS NOT NULL" for order in query.order_by if order.path != "id"]
-    keys = _keys(query.order_by)
-    if query.after is not None:
-        terms.append(_after(keys, query.after, values))
-    terms.append(ALIVE)
-    values += now, query.limit + 1
-    order_by = ", ".join([f"{key} DESC" if descending else key for key, descending in keys])
-    return f"SELECT {COLUMNS} FROM {table(spec.name)} WHERE {' AND '.join(terms)} ORDER BY {order_by} LIMIT ?", values
-
-
-def _discriminates(spec: ContainerSpec, condition: Eq) -> bool:
-    """A partial index serves only a query whose text has its condition; the text comes from the specification."""
-    return any(index.where == (condition.path, condition.value) for index in spec.indexes)
-
-
-def _condition(condition: Condition, values: list[Any]) -> str:
-    """The text of a condition, whose values are added to `values`."""
-    path = expression(condition.path)
+def _taken(condition: Condition, values: list[Any]) -> Shape:
+    """The shape of a condition, whose values are added to `values`."""
     match condition:
         case Eq(value=value):
             values.append(value)
-            return f"{path} = ?"
+            return (Eq, condition.path)
         case In(values=several):
             values += several
-            return f"{path} IN ({', '.join('?' * len(several))})"
+            return (In, condition.path, len(several))
         case Range(low=low, high=high):
-            # To SQLite every number is below every text: the open side ends where the other type begins.
-            sides = [f"{path} >= ?"] if low is not None else []
-            sides += [f"{path} < ?"] if high is not None else []
-            sides += [f"{path} >= ''"] if low is None and isinstance(high, str) else []
-            sides += [f"{path} < ''"] if high is None and isinstance(low, int | float) else []
             values += [side for side in (low, high) if side is not None]
-            return " AND ".join(sides) or "TRUE"
+            return (
+                Range,
+                condition.path,
+                low is not None,
+                high is not None,
+                isinstance(low if high is None else high, str),
+            )
         case Prefix(value=value):
             values += value, len(value), value
-            return f"{path} >= ? AND substr({path}, 1, ?) = ?"
-        case Contains(path=array, value=value):
+            return (Prefix, condition.path)
+        case Contains(value=value):
             values.append(value)
-            element = f"SELECT 1 FROM json_each(body, '$.{array}') AS element WHERE element.value = ?"
-            return f"json_type(body, '$.{array}') = 'array' AND EXISTS ({element})"
+            return (Contains, condition.path)
+
+
+def _term(shape: Shape) -> str:
+    """The text of a condition."""
+    kind, name, *more = shape
+    path = expression(name)
+    if kind is None:
+        return discriminator((name, more[0]))
+    if kind is Eq:
+        return f"{path} = ?"
+    if kind is In:
+        return f"{path} IN ({', '.join('?' * more[0])})"
+    if kind is Prefix:
+        return f"{path} >= ? AND substr({path}, 1, ?) = ?"
+    if kind is Contains:
+        element = f"SELECT 1 FROM json_each(body, '$.{name}') AS element WHERE element.value = ?"
+        return f"json_type(body, '$.{name}') = 'array' AND EXISTS ({element})"
+    # To SQLite every number is below every text: the open side of a range ends where the other type begins.
+    low, high, text = more
+    sides = [f"{path} >= ?"] if low else []
+    sides += [f"{path} < ?"] if high else []
+    sides += [f"{path} >= ''"] if high and not low and text else []
+    sides += [f"{path} < ''"] if low and not high and not text else []
+    return " AND ".join(sides) or "TRUE"
 
 
 def _keys(order_by: tuple[Order, ...]) -> list[tuple[str, bool]]:
@@ -78,12 +114,11 @@ def _keys(order_by: tuple[Order, ...]) -> list[tuple[str, bool]]:
     return keys
 
 
-def _after(keys: list[tuple[str, bool]], after: tuple[Scalar, ...], values: list[Any]) -> str:
-    """The documents strictly behind `after`: a row comparison where all directions agree, else its expansion."""
+def _after(keys: list[tuple[str, bool]]) -> str:
+    """The documents strictly behind a place: a row comparison where all directions agree, else its expansion."""
     columns = [key for key, _ in keys]
     if len({descending for _, descending in keys}) == 1:
         comparison = "<" if keys[0][1] else ">"
-        values += after[0], *after
         # SQLite does not see that the row comparison bounds the first column, so it is told.
         bound = f"{columns[0]} {comparison}= ?"
         return f"{bound} AND ({', '.join(columns)}) {comparison} ({', '.join('?' * len(columns))})"
@@ -91,5 +126,11 @@ def _after(keys: list[tuple[str, bool]], after: tuple[Scalar, ...], values: list
     for position, (column, descending) in enumerate(keys):
         equal = [f"{key} = ?" for key in columns[:position]]
         alternatives.append(" AND ".join([*equal, f"{column} {'<' if descending else '>'} ?"]))
-        values += after[: position + 1]
     return f"({' OR '.join(f'({alternative})' for alternative in alternatives)})"
+
+
+def _placed(order_by: tuple[Order, ...], after: tuple[Scalar, ...]) -> list[Scalar]:
+    """What is bound to the text of `_after`."""
+    if len({order.descending for order in order_by}) < 2:
+        return [after[0], *after]
+    return [value for position in range(len(after)) for value in after[: position + 1]]

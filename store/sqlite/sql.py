@@ -10,8 +10,8 @@ _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _LITERAL = re.compile(r"[A-Za-z]+", re.ASCII)
 
-COLUMNS = "partition, id, CAST(lsn AS TEXT), CAST(body AS BLOB), expires"
-"""What a Document is made of."""
+_VERSION = "id, lsn, CAST(body AS BLOB), expires"
+_DOCUMENT = f"partition, {_VERSION}"
 ALIVE = "(expires IS NULL OR expires > ?)"
 _THERE = f"partition = ? AND id = ? AND {ALIVE}"
 _UNCHANGED = f"partition = ? AND id = ? AND lsn = ? AND {ALIVE}"
@@ -63,10 +63,15 @@ def expression(path: str) -> str:
     return f"json_extract(body, '$.{path}')"
 
 
+def selected(across: bool) -> str:
+    """What a Document is made of; without the partition, if only one is looked into: each column has its price."""
+    return _DOCUMENT if across else _VERSION
+
+
 @cache
 def read(container: str) -> str:
-    """A document, by partition, id and time."""
-    return f"SELECT {COLUMNS} FROM {table(container)} WHERE {_THERE}"
+    """A document but its partition, by partition, id and time."""
+    return f"SELECT {_VERSION} FROM {table(container)} WHERE {_THERE}"
 
 
 @cache
@@ -121,6 +126,6 @@ def select_changes(container: str, scope: str) -> str:
     But whole commits, so that a cursor never stands in the middle of one.
     """
     name, alive = table(container), ALIVE.replace("?", "?3")
-    return f"""SELECT {COLUMNS} FROM {name} WHERE {scope} = ?1 AND lsn > ?2 AND lsn <= (
+    return f"""SELECT {_DOCUMENT} FROM {name} WHERE {scope} = ?1 AND lsn > ?2 AND lsn <= (
         SELECT max(lsn) FROM (SELECT lsn FROM {name} WHERE {scope} = ?1 AND lsn > ?2 AND {alive}
         ORDER BY lsn LIMIT ?4)) AND {alive} ORDER BY lsn, id"""

@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Callable
 
 from store.errors import OutcomeUnknown, StoreError, Throttled, Unavailable
+from store.port import Etag
 from store.sqlite import opening
-from store.sqlite.group import Group, Job
+from store.sqlite.group import Group, Job, Numbers
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +32,13 @@ class Writer:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        ranges: int,
         clock: Callable[[], float],
-        committed: Callable[[set[str]], None],
+        committed: Callable[[Numbers, set[tuple[str, int]]], None],
         *,
         inline: bool,
     ) -> None:
         self._db = connection
-        self._group = Group(connection, ranges, clock)
+        self._group = Group(connection, clock)
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Job] = deque()
@@ -46,14 +46,14 @@ class Writer:
         self._idle.set()
         self._busy_since: float | None = None
         self._closed = False
-        self._applied: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._applied: queue.SimpleQueue[tuple[list[Job], Numbers] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         if not inline:
             connection.execute("PRAGMA busy_timeout = 0")  # the loop must not stand still for another process
             self._thread = threading.Thread(target=self._flush_all, name="sqlite-writer", daemon=True)
             self._thread.start()
 
-    def commit(self, job: Job) -> asyncio.Future[list[str | None]]:
+    def commit(self, job: Job) -> asyncio.Future[list[Etag | None]]:
         """Queue the job; its future tells when it is durable, or its StoreError. Raises Unavailable."""
         if self._closed:
             raise Unavailable("the store is closed")
@@ -103,24 +103,24 @@ class Writer:
 
     def _apply(self, jobs: list[Job]) -> None:
         try:
-            self._group.apply(jobs)
+            numbers = self._group.apply(jobs)
         except sqlite3.Error as error:
             self._give_up(jobs, error)
             return
         if self._thread:
-            self._applied.put(jobs)
+            self._applied.put((jobs, numbers))
         else:
             self._flush(jobs)
-            self._settle(jobs)
+            self._settle(jobs, numbers)
 
     def _give_up(self, jobs: list[Job], error: sqlite3.Error) -> None:
         self._fail(jobs, error, _not_applied)
-        self._settle(jobs)
+        self._settle(jobs, {})
 
     def _flush_all(self) -> None:
-        while (jobs := self._applied.get()) is not None:
-            self._flush(jobs)
-            self._loop.call_soon_threadsafe(self._settle, jobs)
+        while (applied := self._applied.get()) is not None:
+            self._flush(applied[0])
+            self._loop.call_soon_threadsafe(self._settle, *applied)
 
     def _flush(self, jobs: list[Job]) -> None:
         try:
@@ -136,7 +136,7 @@ class Writer:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    def _settle(self, jobs: list[Job]) -> None:
+    def _settle(self, jobs: list[Job], numbers: Numbers) -> None:
         for job in jobs:
             if job.done.done():  # the caller was cancelled
                 continue
@@ -144,8 +144,8 @@ class Writer:
                 job.done.set_exception(job.outcome)
             else:
                 job.done.set_result(job.outcome)
-        if applied := {job.container for job in jobs if not isinstance(job.outcome, StoreError)}:
-            self._committed(applied)
+        if applied := {(job.container, job.range) for job in jobs if not isinstance(job.outcome, StoreError)}:
+            self._committed(numbers, applied)
         self._loop.call_soon(self._begin)  # behind those who have just heard, and may go on to the next commit
 
 

@@ -20,6 +20,7 @@ from store import (
     CursorInvalid,
     Delete,
     Document,
+    Etag,
     OutcomeUnknown,
     Throttled,
     TooLarge,
@@ -41,7 +42,7 @@ class Observed(ContainerDelegate):
         self.sizes: list[int] = []
         self.trouble: Iterator[Exception | None] = itertools.repeat(None)
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         if error := next(self.trouble, None):
             raise error
         self.sizes.append(len(writes))
@@ -164,7 +165,7 @@ async def test_another_worker_that_was_quicker_is_noticed_and_its_work_kept(worl
     class Late(Observed):
         """Another worker applies the first half, just before the first commit here."""
 
-        async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+        async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
             if not self.sizes:
                 self.sizes.append(0)
                 await apply(CUSTOMER_ORDERS, inner, page[:2])
@@ -332,7 +333,7 @@ async def test_a_single_change_that_is_too_large_is_a_failure_of_its_key(world: 
     class Narrow(Observed):
         """Has no room for one order."""
 
-        async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+        async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
             if any(write.id == BOB for write in writes):
                 raise TooLarge("as large as it gets")
             return await super().commit(partition, writes)

@@ -11,7 +11,7 @@ from projector.apply import Failure, key_of
 from projector.dead_letters import DEAD_LETTERS, DeadLetter, DeadLetters
 from projector.orders import CUSTOMER_ORDERS, PRODUCT_SALES
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
-from store import Container, ContainerDelegate, Delete, Document, OutcomeUnknown, Unavailable, Upsert, Write
+from store import Container, ContainerDelegate, Delete, Document, Etag, OutcomeUnknown, Unavailable, Upsert, Write
 from tests.projector.test_leases import Troubled
 from tests.projector.workers import about, poisoned
 from tests.projector.world import World, item, order_id
@@ -181,7 +181,7 @@ class Meanwhile(ContainerDelegate):
         super().__init__(inner)
         self.happenings: Iterator[Any] = iter([happening])
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         if isinstance(writes[0], Delete) and (happening := next(self.happenings, None)):
             await happening()
         return await super().commit(partition, writes)

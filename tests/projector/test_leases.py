@@ -14,6 +14,7 @@ from projector.leases import LEASES, Lease, LeaseDocument, LeaseLost, LeaseTable
 from store import (
     Container,
     ContainerDelegate,
+    Etag,
     FeedRange,
     OutcomeUnknown,
     Query,
@@ -38,7 +39,7 @@ class Troubled(ContainerDelegate):
         self.before: Iterator[BaseException | None] = iter(())
         self.after: Iterator[BaseException | None] = iter(())
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         if error := next(self.before, None):
             raise error
         etags = await super().commit(partition, writes)
@@ -395,7 +396,7 @@ async def test_what_was_reached_during_a_renewal_is_left_to_the_next(
     class Busy(ContainerDelegate):
         lease: Lease | None = None
 
-        async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+        async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
             if self.lease:
                 self.lease.advance("further", applied=1)
             return await super().commit(partition, writes)

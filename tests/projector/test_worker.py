@@ -21,6 +21,7 @@ from store import (
     Conflict,
     ContainerDelegate,
     CursorInvalid,
+    Etag,
     OutcomeUnknown,
     Replace,
     Scope,
@@ -118,7 +119,7 @@ async def test_a_checkpoint_does_not_move_before_the_effects_are_stored(shared_w
         await until(lambda: is_drained(shared_world))
 
 
-async def _renewed(world: World, key: tuple[str, str], etags: set[str]) -> bool:
+async def _renewed(world: World, key: tuple[str, str], etags: set[Etag]) -> bool:
     found = await world.store.container(LEASES.name).read(*key)
     return found is not None and found.etag not in etags
 
@@ -380,7 +381,7 @@ async def all_owned(world: World) -> bool:
 async def test_a_lease_is_renewed_while_a_page_takes_long(shared_world: World) -> None:
     await shop(shared_world, "ada")
     held = Held(shared_world.store.container(CUSTOMER_VIEWS.name))
-    etags: set[str] = set()
+    etags: set[Etag] = set()
 
     async def renewed() -> bool:
         found = await documents(shared_world.store, LEASES.name)
@@ -479,7 +480,7 @@ async def test_a_crash_between_effects_and_checkpoint_counts_once(shared_world: 
     class Ending(ContainerDelegate):
         """Its process ends as soon as read documents were stored: nothing is heard of it any more."""
 
-        async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+        async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
             await super().commit(partition, writes)
             await asyncio.Event().wait()
             raise AssertionError

@@ -12,7 +12,7 @@ from projector.observe import LeaseMove, Observer
 from projector.orders import PROJECTIONS, Change
 from projector.projection import Projection, View
 from projector.worker import Worker
-from store import Changes, Container, ContainerDelegate, Document, FeedRange, Scope, Start, Store, Write
+from store import Changes, Container, ContainerDelegate, Document, Etag, FeedRange, Scope, Start, Store, Write
 from tests.projector.expected import views_of, without_sentences
 from tests.projector.world import World, documents, moment, running
 
@@ -54,10 +54,10 @@ class Read(ContainerDelegate):
         self.given: list[Document] = []
         self.waiting = 0
 
-    async def wait_for_changes(self, seen: int, timeout: float) -> int:
+    async def wait_for_changes(self, seen: int, timeout: float, range: FeedRange | None = None) -> int:
         self.waiting += bool(seen)
         try:
-            return await super().wait_for_changes(seen, timeout)
+            return await super().wait_for_changes(seen, timeout, range)
         finally:
             self.waiting -= bool(seen)
 
@@ -76,7 +76,7 @@ class Held(ContainerDelegate):
         self.waiting = asyncio.Event()
         self.go = asyncio.Event()
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         self.waiting.set()
         await self.go.wait()
         return await super().commit(partition, writes)
@@ -101,7 +101,7 @@ class Failing(ContainerDelegate):
         self._fail()
         return await super().query(query)
 
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str | None]:
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[Etag | None]:
         self._fail()
         return await super().commit(partition, writes)
 
@@ -117,9 +117,9 @@ class Failing(ContainerDelegate):
         self._fail()
         return await super().changes(scope, after, limit)
 
-    async def wait_for_changes(self, seen: int, timeout: float) -> int:
+    async def wait_for_changes(self, seen: int, timeout: float, range: FeedRange | None = None) -> int:
         self._fail()
-        return await super().wait_for_changes(seen, timeout)
+        return await super().wait_for_changes(seen, timeout, range)
 
 
 def worker(

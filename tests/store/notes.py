@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from store import Container, ContainerSpec, Create, Document, Index, Query, Scope, Start, Upsert
+from store import Container, ContainerSpec, Create, Document, Etag, Index, Query, Scope, Start, Upsert
 
 NOTES = ContainerSpec(
     name="notes",
@@ -51,7 +51,7 @@ def create(owner: str, id: str, **fields: object) -> Create:
     return Create(id, note(owner, id, **fields))
 
 
-async def keep(container: Container, owner: str, *ids: str, ttl: int | None = None, **fields: object) -> list[str]:
+async def keep(container: Container, owner: str, *ids: str, ttl: int | None = None, **fields: object) -> list[Etag]:
     """Store, or store anew, the notes `ids` in one commit; the etags."""
     etags = await container.commit(owner, [Upsert(id, note(owner, id, **fields), ttl=ttl) for id in ids])
     return [etag for etag in etags if etag]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from store import Container, CursorInvalid, Delete, Partition, Start, Store
+from store import Container, CursorInvalid, Delete, Etag, Partition, Start, Store
 from tests.engines import Engine
 from tests.store.notes import HANGS_AFTER, content, create, follow, follow_all, keep, note
 
@@ -207,7 +207,7 @@ async def test_the_scope_of_one_partition_sees_no_other(notes: Container) -> Non
 
 async def test_a_follower_beside_many_writers_ends_with_every_latest_version(notes: Container) -> None:
     cursors: dict[object, str | Start] = dict.fromkeys(await notes.feed_ranges(), Start.BEGINNING)
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str], Etag] = {}
 
     async def write(owner: str) -> None:
         for number in range(15):

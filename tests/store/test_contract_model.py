@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import Conflict, Container, Create, Delete, Partition, Query, Replace, Upsert, Write
+from store import Conflict, Container, Create, Delete, Etag, Partition, Query, Replace, Upsert, Write
 from tests.store.notes import content, follow, note
 
 
@@ -16,7 +16,7 @@ class Model:
     """What a container should hold: bodies, etags, and the number of the commit that wrote each."""
 
     bodies: dict[tuple[str, str], object] = field(default_factory=dict)
-    etags: dict[tuple[str, str], str] = field(default_factory=dict)
+    etags: dict[tuple[str, str], Etag] = field(default_factory=dict)
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def refuses(self, partition: str, writes: list[Write]) -> tuple[int, str] | None:
@@ -25,13 +25,13 @@ class Model:
             match write:
                 case Create() if etag:
                     return index, "exists"
-                case Replace() | Delete() | Upsert(etag=str()) if not etag:
+                case Replace() | Delete() | Upsert(etag=str() | int()) if not etag:
                     return index, "missing"
-                case Replace() | Delete() | Upsert(etag=str()) if write.etag != etag:
+                case Replace() | Delete() | Upsert(etag=str() | int()) if write.etag != etag:
                     return index, "changed"
         return None
 
-    def apply(self, number: int, partition: str, writes: list[Write], etags: list[str | None]) -> None:
+    def apply(self, number: int, partition: str, writes: list[Write], etags: list[Etag | None]) -> None:
         for write, etag in zip(writes, etags, strict=True):
             key = (partition, write.id)
             if isinstance(write, Delete) or etag is None:
@@ -83,7 +83,7 @@ def planned(model: Model, partition: str, number: int, choices: dict[str, tuple[
 async def test_a_container_behaves_as_a_dictionary_of_latest_versions(notes: Container, plan: list[Step]) -> None:
     example = next(examples)  # partitions of its own, for the container is shared by the examples
     partitions = [f"ada{example}", f"bob{example}"]
-    model, seen = Model(), dict[tuple[str, str], str]()
+    model, seen = Model(), dict[tuple[str, str], Etag]()
     cursors = {scope: (await follow(notes, scope))[1] for scope in await notes.feed_ranges()}
     for number, (who, choices, look) in enumerate([*plan, (0, {}, True)]):
         if choices:

@@ -12,6 +12,7 @@ from store import (
     Create,
     Delete,
     Document,
+    Etag,
     OutcomeUnknown,
     Query,
     Replace,
@@ -58,7 +59,7 @@ async def kept(notes: Container, id: str = "n1") -> Document:
 # ---------------------------------------------------------------------------------------------------- unclear outcomes
 
 
-def writes_of(kind: str, etag: str) -> list[Write]:
+def writes_of(kind: str, etag: Etag) -> list[Write]:
     changed = note("ada", "n1", text="changed")
     match kind:
         case "create":

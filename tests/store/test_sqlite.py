@@ -18,6 +18,7 @@ from store import (
     Create,
     CursorInvalid,
     Eq,
+    FeedRange,
     Index,
     Order,
     OutcomeUnknown,
@@ -30,9 +31,10 @@ from store import (
     Unavailable,
 )
 from store.sqlite import SQLiteStore, open_sqlite, opening, sql
-from store.sqlite.queries import compile_query
+from store.sqlite.engine import POLL_S
+from store.sqlite.queries import Queries
 from tests.store.files import ask, made
-from tests.store.notes import CONTAINERS, HANGS_AFTER, NOTES, create, follow, follow_all, ids, keep, note
+from tests.store.notes import CONTAINERS, HANGS_AFTER, NOTES, TAGS, content, create, follow, follow_all, ids, keep, note
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ PLANS = [
 async def test_a_query_reads_its_index_in_order_from_where_the_page_begins(
     store: SQLiteStore, query: Query, expected: str
 ) -> None:
-    statement, values = compile_query(NOTES, query, now=0.0)
+    statement, values = Queries(NOTES).page(query, now=0.0)
     found = plan(store, statement, values)
     assert re.fullmatch(rf"SEARCH c_notes USING INDEX .*{expected}.*", found), found
     assert "TEMP B-TREE" not in found
@@ -360,3 +362,67 @@ async def test_a_cursor_ahead_of_the_store_is_invalid(notes: Container, number: 
     cursor = (await notes.changes(Partition("ada"), Start.NOW)).cursor
     with pytest.raises(CursorInvalid):
         await notes.changes(Partition("ada"), cursor.rpartition(".")[0] + "." + number)
+
+
+async def other_ranges(container: Container, partition: str) -> tuple[FeedRange, FeedRange]:
+    """The range of a partition, and another one."""
+    ranges = await container.feed_ranges()
+    its = container.range_of(partition, ranges)
+    return its, next(range_ for range_ in ranges if range_ != its)
+
+
+async def test_a_commit_wakes_those_who_wait_for_its_range_and_nobody_else(notes: Container) -> None:
+    its, other = await other_ranges(notes, "ada")
+    seen, before = await notes.wait_for_changes(0, 0, its), await notes.wait_for_changes(0, 0, other)
+    waiting = asyncio.create_task(notes.wait_for_changes(seen, 2 * HANGS_AFTER, its))
+    await asyncio.sleep(0)
+    await keep(notes, "ada", "n1")
+    async with asyncio.timeout(HANGS_AFTER):
+        assert await waiting != seen
+    assert await notes.wait_for_changes(before, 4 * POLL_S, other) == before
+
+
+async def test_a_commit_of_another_process_wakes_all_ranges_of_its_container_and_no_other(
+    store: SQLiteStore, path: Path
+) -> None:
+    notes, tags = store.container(NOTES.name), store.container(TAGS.name)
+    for range_ in await notes.feed_ranges():
+        seen, before = await notes.wait_for_changes(0, 0, range_), await tags.wait_for_changes(0, 0, range_)
+        abroad = await open_sqlite(str(path), CONTAINERS)
+        await keep(abroad.container(NOTES.name), "ada", "n1")
+        async with asyncio.timeout(HANGS_AFTER):
+            assert await notes.wait_for_changes(seen, 2 * HANGS_AFTER, range_) != seen
+        assert await tags.wait_for_changes(before, 4 * POLL_S, range_) == before
+        await abroad.close()
+
+
+async def test_a_commit_of_another_process_just_before_one_of_this_wakes_those_it_concerns(
+    store: SQLiteStore, notes: Container, path: Path
+) -> None:
+    its, other = await other_ranges(notes, "ada")
+    partition = next(f"p{number}" for number in range(100) if notes.range_of(f"p{number}", [its, other]) == other)
+    abroad = await open_sqlite(str(path), CONTAINERS)
+    for number in range(20):
+        seen = await notes.wait_for_changes(0, 0, other)
+        await keep(abroad.container(NOTES.name), partition, f"n{number}")
+        await keep(notes, "ada", f"n{number}")
+        async with asyncio.timeout(HANGS_AFTER):
+            assert await notes.wait_for_changes(seen, 2 * HANGS_AFTER, other) != seen
+    await abroad.close()
+
+
+async def test_a_commit_that_fails_halfway_is_undone_and_those_that_share_its_transaction_are_not(
+    notes: Container,
+) -> None:
+    await keep(notes, "ada", "taken")
+    failing = [Create("new", note("ada", "new")), Create("taken", note("ada", "taken", text="again"))]
+    outcomes = await asyncio.gather(
+        keep(notes, "ada", "before"), notes.commit("ada", failing), keep(notes, "ada", "after"), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], Conflict)
+    assert (outcomes[1].index, outcomes[1].reason) == (1, "exists")
+    assert await ids(notes, Query("ada")) == ["after", "before", "taken"]
+    assert content(await notes.read("ada", "taken")) == note("ada", "taken")
+    etags = [etag for outcome in outcomes if isinstance(outcome, list) for etag in outcome]
+    documents = [await notes.read("ada", id) for id in ("before", "after")]
+    assert [document and document.etag for document in documents] == etags

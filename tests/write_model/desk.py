@@ -11,6 +11,7 @@ from store import (
     ContainerDelegate,
     Document,
     Eq,
+    Etag,
     Order,
     OutcomeUnknown,
     Page,
@@ -25,7 +26,7 @@ from write_model.commands import Applied, Command, CommandDocument
 from write_model.handler import Aggregates, execute
 from write_model.orders import Event
 
-Etags = list[str | None]
+Etags = list[Etag | None]
 Apply = Callable[[], Awaitable[Etags]]
 Fault = Callable[[Apply], Awaitable[Etags]]
 """What becomes of one commit: a fault applies it or not, and answers or raises."""
