@@ -75,20 +75,19 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
 
-        self.commands = self._counter("gateway_commands", "Commands, by what became of them.", "command", "outcome")
-        self.command_seconds = self._histogram(
-            "gateway_command_seconds", "Time from a command to its outcome.", SECONDS, "command"
+        self.commands = self._tally("gateway_commands", "Commands, by what became of them.", "command", "outcome")
+        self.command_seconds = self._timings(
+            "gateway_command_seconds", "Time from a command to its outcome.", "command"
         )
-        self.command_retries = self._counter(
-            "gateway_command_retries",
-            "Commits of a command beyond its first.",
-            "command",
+        self.command_retries = self._tally(
+            "gateway_command_retries", "Commits of a command beyond its first.", "command"
         )
         self.operations = self._tally(
             "gateway_operations", "GraphQL operations that ended, by what became of them.", "type", "outcome"
         )
-        self.operation_seconds = Timings("gateway_operation_seconds", "Time that queries and mutations took.", "type")
-        self.registry.register(self.operation_seconds)
+        self.operation_seconds = self._timings(
+            "gateway_operation_seconds", "Time that queries and mutations took.", "type"
+        )
         self.executions = self._tally("gateway_executions", "Queries and mutations, by what executed them.", "by")
         self.sockets = self._gauge("gateway_sockets", "WebSockets that are open.")
         self.subscribers = self._gauge("gateway_subscribers", "Subscriptions that are followed.")
@@ -128,6 +127,11 @@ class Metrics:
         tally = Tally(name, meaning, *labels)
         self.registry.register(tally)
         return tally
+
+    def _timings(self, name: str, meaning: str, label: str) -> Timings:
+        timings = Timings(name, meaning, label)
+        self.registry.register(timings)
+        return timings
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)

@@ -34,26 +34,31 @@ class Telemetry:
 
     async def execute(self, aggregates: Aggregates[S, E], command: Command[S, E]) -> Applied[S]:
         """As the write model's `execute`: counted, timed and traced, and the trace stored with the command."""
-        container = ObservedContainer(aggregates.container, self.tracing)
-        outcome, started = "CANCELLED", perf_counter()
+        outcome, commits, started = "CANCELLED", 0, perf_counter()
+
+        def committing() -> None:
+            nonlocal commits
+            commits += 1
+
         with (
             bound(command_id=command.id, order_id=command.aggregate_id),
             self.tracing.span("command", command=command.name) as tell,
         ):
+            if self.tracing.on:
+                aggregates = replace(aggregates, container=ObservedContainer(aggregates.container, self.tracing))
+                command = replace(command, traceparent=self.tracing.traceparent)
             try:
-                applied = await execute(
-                    replace(aggregates, container=container), replace(command, traceparent=self.tracing.traceparent)
-                )
+                applied = await execute(aggregates, command, committing)
                 outcome = "REPLAYED" if applied.replayed else "SUCCESS"
                 return applied
             except Exception as error:
                 outcome = outcome_of(error)
                 raise
             finally:
-                self.metrics.commands.labels(command.name, outcome).inc()
-                self.metrics.command_seconds.labels(command.name).observe(perf_counter() - started)
-                self.metrics.command_retries.labels(command.name).inc(max(0, container.commits - 1))
-                tell({"outcome": outcome, "attempts": container.commits})
+                self.metrics.commands.counts[command.name, outcome] += 1
+                self.metrics.command_seconds.observe(command.name, perf_counter() - started)
+                self.metrics.command_retries.counts[(command.name,)] += max(0, commits - 1)
+                tell({"outcome": outcome, "attempts": commits})
 
     def operation(self, kind: str) -> "ObservedOperation":
         """Counts, times and traces a GraphQL operation of that kind while in the context; it is told each result."""

@@ -197,21 +197,27 @@ def summary_of(event: events.Event) -> str:
 Sold = events.OrderSubmitted | events.OrderCancelled
 
 
-def _sold(change: Change) -> Iterator[Sold]:
+class AnyOrder(msgspec.Struct, frozen=True, tag_field="kind", tag="order"):
+    """An order, of which products' sales need nothing more: they are told by its commands."""
+
+    id: str
+
+
+def _sold(change: Change | AnyOrder) -> Iterator[Sold]:
     """The events of a change that move products' sales."""
-    if not isinstance(change, orders.Order):
+    if isinstance(change, CommandDocument):
         yield from (event for event in change.events if isinstance(event, Sold))
 
 
-def _product_routes(change: Change) -> Iterator[Route]:
+def _product_routes(change: Change | AnyOrder) -> Iterator[Route]:
     for event in _sold(change):
-        assert not isinstance(change, orders.Order)
+        assert isinstance(change, CommandDocument)
         for item in event.items:
             yield Route(item.sku, (sales_id(item.sku), sale_id(change.order_id)))
 
 
-def _product_views(change: Change, sku: str, known: Mapping[str, ProductView]) -> Iterator[ProductView]:
-    assert not isinstance(change, orders.Order)
+def _product_views(change: Change | AnyOrder, sku: str, known: Mapping[str, ProductView]) -> Iterator[ProductView]:
+    assert isinstance(change, CommandDocument)
     mark = known.get(sale_id(change.order_id))
     sales = known.get(sales_id(sku)) or ProductSales(sales_id(sku), sku, title="")
     assert isinstance(sales, ProductSales)
@@ -274,12 +280,12 @@ CUSTOMER_ORDERS: Projection[Change, CustomerView] = Projection(
     key_of=_key_of,
     time_of=_time_of,
 )
-PRODUCT_SALES: Projection[Change, ProductView] = Projection(
+PRODUCT_SALES: Projection[Change | AnyOrder, ProductView] = Projection(
     name="product_sales",
     version=1,
     source=orders.CONTAINER.name,
     target=PRODUCT_VIEWS,
-    change=Change,
+    change=AnyOrder | OrderCommand,
     view=ProductView,
     route=_product_routes,
     project=_product_views,

@@ -29,8 +29,11 @@ async def ended(*tasks: Task) -> None:
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Do something that must not be left half done, and return what it returns. Raises what it failed with."""
     task = asyncio.ensure_future(work)
-    await _all_done([task])
-    return task.result()
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await _all_done([task])
+        raise
 
 
 async def _all_done(tasks: Collection[Task]) -> None:

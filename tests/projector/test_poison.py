@@ -47,8 +47,8 @@ def failing_to_project() -> list[AnyProjection]:
 
 
 def failing_to_route() -> list[AnyProjection]:
-    def routing(projection: AnyProjection) -> Callable[[Change], Iterable[Route]]:
-        def route(change: Change) -> Iterable[Route]:
+    def routing(projection: AnyProjection) -> Callable[[Any], Iterable[Route]]:
+        def route(change: Any) -> Iterable[Route]:
             if is_bob(change):
                 raise KeyError("route")
             return projection.route(change)
@@ -65,7 +65,7 @@ def failing_to_decode() -> list[AnyProjection]:
         nowhere: int
 
     def undecodable(projection: AnyProjection) -> AnyProjection:
-        def route(change: Change) -> Iterable[Route]:
+        def route(change: Any) -> Iterable[Route]:
             if is_bob(change):
                 msgspec.convert({}, Unlike)
             return projection.route(change)

@@ -97,7 +97,7 @@ def project(changes: Iterable[Change], onto: Views | None = None) -> Views:
     return views
 
 
-def _project_one(projection: Projection[Change, Any], change: Change, views: Views) -> None:
+def _project_one(projection: Projection[Any, Any], change: Change, views: Views) -> None:
     for route in projection.route(change):
         known = {id: views[route.partition, id] for id in route.wanted if (route.partition, id) in views}
         for view in projection.project(change, route.partition, known):

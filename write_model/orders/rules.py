@@ -1,7 +1,6 @@
 """What a single value of an order must be. Each check returns the value as it is stored, or raises Rejected."""
 
 import re
-import unicodedata
 from decimal import Decimal
 
 from write_model.orders.iso import COUNTRIES, EXPONENTS
@@ -14,6 +13,8 @@ MAX_PRICE = 100_000_000
 """Minor units; with the other bounds a total stays far below 2**53, where Cosmos DB's numbers are exact."""
 
 _KEY = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Unicode's categories Cc and Cs."""
 _EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
 
 
@@ -31,7 +32,7 @@ def text(value: str, field: str, longest: int) -> str:
         raise Rejected("TEXT_EMPTY", "must not be empty", field)
     if len(stripped) > longest:
         raise Rejected("TEXT_TOO_LONG", f"must be at most {longest} characters", field)
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in stripped):
+    if _CONTROL.search(stripped):
         raise Rejected("TEXT_INVALID", "must not contain control characters", field)
     return stripped
 
