@@ -44,8 +44,8 @@ class Prepared:
         switches = self.switches
         if isinstance(switches, NotCompiled):
             return switches
-        set_to = tuple([variables.get(name, default) for name, default in switches.items()])
-        if not all(value is True or value is False for value in set_to):
+        set_to = tuple([variables.get(name, default) for name, default in switches.items()]) if switches else ()
+        if set_to and not all(value is True or value is False for value in set_to):
             return NotCompiled("a switch that is neither true nor false")
         plan = self._plans.get(set_to)
         if plan is None:

@@ -78,6 +78,8 @@ class Resolved:
         """What is selected of the value. Raises msgspec.ValidationError, or Refused."""
         if value is None and self.nullable:
             return None
+        if type(value) is self.target:  # it was decoded to what is selected
+            return value
         target = self.targets.get(type(value), self.target)
         if target is None:
             raise Refused(f"a {type(value).__name__}")
