@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.supervisors import multiprocess
 
 from gateway import logs
+from gateway.limits.connections import HttpProtocol
 from gateway.server import Server, WebSocketProtocol, Worker
 from gateway.settings import Settings
 
@@ -53,8 +54,9 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         "gateway.app:create_app",
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
+        ws_max_size=settings.max_body_bytes,
         lifespan="on",
         log_config=logs.config(settings.log_level, settings.log_format),
         access_log=False,

@@ -14,12 +14,18 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors.multiprocess import Process
+from websockets.frames import CloseCode, Frame
 
 from gateway.drain import Drain
+from gateway.limits.connections import CONNECTIONS
 
 TICK_S = 0.02
 GARBAGE = 50_000
 """Objects that are made and not yet freed before the collector looks: what answers requests leaves no cycles behind."""
+MAX_FRAGMENTS = 1_000
+"""Of a message."""
+MAX_UNREAD = 1_000_000
+"""Bytes that a client may leave unread and have its pings answered."""
 WRITE_NOW = "gateway.write_now"
 """The extension of a socket's scope with a function that writes a frame at once, if the client takes one now."""
 
@@ -37,6 +43,12 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE, 20, 100)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second end the connections that have had their time."""
+        if counter % 10 == 0 and (connections := self.lifespan.state.get(CONNECTIONS)):
+            connections.sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end as uvicorn does: requests that are being answered are answered."""
@@ -97,6 +109,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             return False
         self.transport.write(frame)
         return True
+
+    def handle_ping(self) -> None:
+        """Answer, unless the client reads no answers."""
+        if self.transport.get_write_buffer_size() > MAX_UNREAD:
+            return self.transport.abort()
+        return super().handle_ping()
+
+    def handle_cont(self, event: Frame) -> None:
+        """A fragment of a message, of which there may be a lot without anything in them."""
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG)
+            return self.handle_parser_exception()
+        return super().handle_cont(event)
 
     def keepalive_timeout(self) -> None:
         """Close, and wait for nothing."""
