@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import socket
 from contextlib import suppress
 
@@ -44,6 +45,7 @@ def listen_near(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Serve on `listener` until SIGTERM or SIGINT; then drain (`gateway.server`), and return."""
+    _open_as_many_files_as_allowed()
     if workers > 1:  # a scraper would ask one of them, and never know which
         settings = settings.model_copy(update={"metrics": False})
     # The application reads its settings from the environment, also in workers, which are processes of their own. Of
@@ -68,3 +70,10 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
     else:
         multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no other way to say so
         multiprocess.Multiprocess(config, sockets=[listener]).run()
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """A connection is a file, and systems begin with few of them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -43,7 +43,7 @@ class Executor:
         self._telemetry = telemetry or Telemetry()
         self._running = running or Running()
         self._documents = Documents(schema, bounds)
-        self._reference = Reference(schema)
+        self._reference = Reference(schema, suggestions=bounds.suggestions)
 
     def document(self, operation: Operation) -> Document:
         """The document of an operation, parsed and validated. Raises NotExecutable for none."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 CONNECTIONS = "connections"
 """Under this name the state of the lifespan has them."""
@@ -39,10 +39,23 @@ class HttpProtocol(HttpToolsProtocol):
         self._bounds: Connections = self.app_state.get(CONNECTIONS) or Connections()
         self._arriving_since: float | None = self.loop.time()
         self._stuck_since: float | None = None
+        self._answering: RequestResponseCycle | None = None
         self._has_headers = False
         self._fed = 0
         if len(self.connections) > self._bounds.at_most:
             self._refuse(503, b"retry-after: 5\r\n")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there: also not for the request that is being answered, if others have come behind it."""
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        if self._answering and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Refuse headers that go on for ever."""

@@ -38,13 +38,10 @@ class Load:
         self._rates = [
             (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
         ]
+        self.has_rates = bool(self._rates)
+        """Whether it matters what is asked for."""
         self._sockets = sockets or Held(0, 0)
         self._subscriptions = subscriptions or Held(0, 0)
-
-    @property
-    def has_rates(self) -> bool:
-        """Whether it matters what is asked for."""
-        return bool(self._rates)
 
     def charge(self, scope: Scope, cost: int) -> None:
         """Take so much from who asks. Raises Shed if there is less."""

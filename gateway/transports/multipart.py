@@ -29,8 +29,6 @@ class Parts:
 
 def accepted(accept: bytes) -> bool:
     """Whether a header `Accept` asks for this."""
-    if b"multipart" not in accept:
-        return False
     kinds = (kind.replace(b" ", b"").replace(b'"', b"").lower().split(b";") for kind in accept.split(b","))
     return any(kind[0] == b"multipart/mixed" and b"subscriptionspec=1.0" in kind[1:] for kind in kinds)
 

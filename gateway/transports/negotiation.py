@@ -7,20 +7,14 @@ from gateway.execution import Result
 JSON = b"application/json; charset=utf-8"
 RESPONSE = b"application/graphql-response+json; charset=utf-8"
 """The media type whose status tells whether the operation was executed."""
-LONGEST = 500
-"""Of a header that is remembered."""
 
 
+@lru_cache(256)
 def answer_type(accept: bytes) -> bytes | None:
     """The media type that a client that sends this `Accept` is answered with; None if it accepts neither.
 
     Who accepts anything, or says nothing, has JSON, as clients had before there was a choice.
     """
-    return _answer_type(accept) if len(accept) <= LONGEST else _answer_type.__wrapped__(accept)
-
-
-@lru_cache(256)
-def _answer_type(accept: bytes) -> bytes | None:
     if not accept:
         return JSON
     weights = dict(_weighed(part) for part in accept.lower().split(b","))
@@ -42,6 +36,7 @@ def _weighed(part: bytes) -> tuple[bytes, float]:
     return kind, 1.0
 
 
+@lru_cache(64)
 def is_json(content_type: bytes) -> bool:
     """Whether a body of this type is JSON in UTF-8."""
     kind, _, parameters = content_type.partition(b";")

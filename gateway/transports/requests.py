@@ -19,7 +19,7 @@ from gateway.limits.configured import Limits
 from gateway.limits.load import PREPARING, Load
 from gateway.limits.origins import Headers, is_foreign, was_preflighted
 from gateway.limits.shed import Shed
-from gateway.transports.negotiation import JSON, answer_type, is_json, status_of
+from gateway.transports.negotiation import JSON, is_json, status_of
 from projector.tasks import Task, ended
 from schema.errors import told
 
@@ -98,17 +98,15 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
 
 
 def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
-    """Charge the client for what it asks. Raises Shed if that is too much, NotExecutable if there is no operation."""
-    if load.has_rates:
-        if not executor.knows(operation):
-            load.charge(scope, PREPARING)
-        load.charge(scope, max(1, executor.cost(operation)))
+    """Charge the client for what it asks. Raises Shed if that is too much."""
+    if not executor.knows(operation):
+        load.charge(scope, PREPARING)
+    load.charge(scope, max(1, executor.cost(operation)))
 
 
-async def respond_with(result: Result, compress_bytes: int, headers: Headers, send: Send) -> None:
+async def respond_with(result: Result, media_type: bytes, compress_bytes: int, headers: Headers, send: Send) -> None:
     """Answer with a result, compressed if it has so many bytes and the client accepts it; 0: never."""
     body = encode(result)
-    media_type = answer_type(headers.get(b"accept", b"")) or JSON
     told = [(b"content-type", media_type)]
     if 0 < compress_bytes <= len(body):
         told.append((b"vary", b"accept-encoding"))

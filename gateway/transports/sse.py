@@ -73,5 +73,6 @@ class EventStream:
             raise Refused(406, f"Answers here are {MEDIA_TYPE}.")
         if scope["method"] == "GET" and self._executor.kind(operation) is OperationType.MUTATION:
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-        charge(self._limits.load, scope, self._executor, operation)
+        if self._limits.load.has_rates:
+            charge(self._limits.load, scope, self._executor, operation)
         return operation

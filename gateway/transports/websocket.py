@@ -189,7 +189,8 @@ class Conversation:
         """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
         try:
             operation = self._limits.persisted.found(operation)
-            charge(self._limits.load, self._scope, self._executor, operation)
+            if self._limits.load.has_rates:
+                charge(self._limits.load, self._scope, self._executor, operation)
             if self._executor.kind(operation) is not OperationType.SUBSCRIPTION:
                 return await self._pass_on(id, operation)
             with self._limits.load.subscription(self._scope):
