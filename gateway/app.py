@@ -18,7 +18,7 @@ from gateway.limits.configured import limits_of
 from gateway.limits.connections import Connections
 from gateway.limits.origins import PREFLIGHTED
 from gateway.pages import page_routes
-from gateway.settings import Settings, read_settings
+from gateway.settings import BadSettings, Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
 from gateway.transports import GRAPHQL_PATH, transport_routes
 from gateway.wiring import running_gateway
@@ -94,6 +94,8 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
         return Requests(_shared(app, settings.origins), telemetry=telemetry, traced=GRAPHQL_PATH)
 
     executor = Executor(build_schema(), telemetry, limits.bounds, limits.running)
+    if faults := [f"{id}: {error.message}" for id, error in executor.faults(limits.persisted.trusted)]:
+        raise BadSettings(f"TRUSTED_DOCUMENTS: {settings.trusted_documents} has faults\n" + "\n".join(faults))
     return Application(
         transports=transport_routes(executor, settings, limits),
         routes=[*health.routes(metrics=settings.metrics), *page_routes(settings)],

@@ -1,7 +1,7 @@
 """Where every transport has its operations executed: by a plan where there is one, else by the reference executor."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -60,6 +60,12 @@ class Executor:
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None for what cannot be told."""
         return self.document(operation).kind(operation.operation_name) if operation.query else None
+
+    def faults(self, documents: Mapping[str, str]) -> Iterator[tuple[str, GraphQLError]]:
+        """The first fault of each document that has any, by its id."""
+        for id, text in documents.items():
+            if errors := self._documents.get(text).errors:
+                yield id, errors[0]
 
     def knows(self, operation: Operation) -> bool:
         """Whether its document is prepared already."""

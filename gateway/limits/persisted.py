@@ -29,9 +29,9 @@ class Persisted:
     """Finds the document of an operation that names it, and refuses others if `only` trusted ones may be executed."""
 
     def __init__(self, trusted: Mapping[str, str] | None = None, *, only: bool = False) -> None:
-        """`trusted`: documents by their hashes, or other ids."""
-        self._trusted = trusted or {}
-        self._texts = frozenset(self._trusted.values())
+        self.trusted = trusted or {}
+        """Documents by their hashes, or other ids."""
+        self._texts = frozenset(self.trusted.values())
         self._only = only
         self._sent: OrderedDict[str, str] = OrderedDict()
         self._characters = 0
@@ -42,11 +42,11 @@ class Persisted:
             if self._only and operation.query not in self._texts:
                 raise NotExecutable("Only documents of the client's build are executed.", "DOCUMENT_NOT_TRUSTED")
             return operation
-        hash = operation.document_id or _hash_of(operation.extensions)
+        hash = _hash_of(operation.extensions) if operation.document_id is None else operation.document_id
         return msgspec.structs.replace(operation, query=self._document(hash.removeprefix(PREFIX), operation.query))
 
     def _document(self, hash: str, given: str) -> str:
-        trusted = self._trusted.get(hash) or self._trusted.get(PREFIX + hash)
+        trusted = self.trusted.get(hash) or self.trusted.get(PREFIX + hash)
         if trusted is not None:
             return trusted
         if self._only:
