@@ -98,7 +98,10 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
         raise BadSettings(f"TRUSTED_DOCUMENTS: {settings.trusted_documents} has faults\n" + "\n".join(faults))
     return Application(
         transports=transport_routes(executor, settings, limits),
-        routes=[*health.routes(metrics=settings.metrics), *page_routes(settings)],
+        routes=[
+            *health.routes(metrics=settings.metrics, details=settings.gateway_env != "production"),
+            *page_routes(settings),
+        ],
         around=around,
         lifespan=lifespan,
     )

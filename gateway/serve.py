@@ -62,6 +62,7 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         lifespan="on",
         log_config=logs.config(settings.log_level, settings.log_format),
         access_log=False,
+        server_header=False,
         workers=workers,
         timeout_graceful_shutdown=10,
     )
