@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 
 import uvicorn
+from pydantic import SecretStr
 from uvicorn.supervisors import multiprocess
 
 from gateway import logs
@@ -50,8 +51,9 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         settings = settings.model_copy(update={"metrics": False})
     # The application reads its settings from the environment, also in workers, which are processes of their own. Of
     # those that are no secret, what was given on the command line must be there too.
-    plain = settings.model_dump(exclude={"cosmos_key"}, exclude_none=True)
-    os.environ.update({name.upper(): str(value) for name, value in plain.items()})
+    given = settings.model_dump(exclude_none=True)
+    plain = {name.upper(): str(value) for name, value in given.items() if not isinstance(value, SecretStr)}
+    os.environ.update(plain)
     config = uvicorn.Config(
         "gateway.app:create_app",
         factory=True,

@@ -17,6 +17,7 @@ SETTINGS = {
     "REQUEST_TIMEOUT_S": "1",
     "SEND_TIMEOUT_S": "1",
     "CORS_ORIGINS": "https://shop.example",
+    "SIGNING_KEY": "k" * 32,
 }
 
 
