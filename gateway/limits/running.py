@@ -49,6 +49,7 @@ class Running:
     def end(self, task: Task) -> None:
         """Its query has ended."""
         self._queries.pop(task, None)
+        self._late.discard(task)
 
     async def finished(self, command: Coroutine[Any, Any, T]) -> T:
         """What a command returns; it is finished also if the caller is cancelled. Raises NotYet when its time is up."""

@@ -59,17 +59,10 @@ class Refused(Exception):
         message, extensions = told(GraphQLError(str(error), original_error=error))
         return cls(500, message, extensions=extensions)
 
-    @property
-    def response(self) -> Response:
+    def response(self, media_type: bytes = JSON) -> Response:
         """The answer, in the form of a result with an error."""
-        return json_response(
-            {"errors": [{"message": str(self), "extensions": self.extensions}]}, self.status, self.headers
-        )
-
-
-def json_response(value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer in JSON."""
-    return Response(encode(value), status, headers, media_type=JSON.decode())
+        told = {"errors": [{"message": str(self), "extensions": self.extensions}]}
+        return Response(encode(told), self.status, self.headers, media_type=media_type.decode())
 
 
 async def read_operation(scope: Scope, headers: Headers, receive: Receive, limits: Limits) -> Operation:

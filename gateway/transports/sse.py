@@ -60,9 +60,9 @@ class EventStream:
             with self._limits.load.subscription(scope):
                 await respond(self._executor, operation, form, self._keep_alive_s, gateway, receive, send)
         except Refused as refused:
-            await refused.response(scope, receive, send)
+            await refused.response()(scope, receive, send)
         except (NotExecutable, Shed) as error:
-            await Refused.of(error).response(scope, receive, send)
+            await Refused.of(error).response()(scope, receive, send)
         except ClientDisconnect:
             pass
 

@@ -27,6 +27,18 @@ ATTACKS: dict[str, tuple[str, str]] = {
         + "".join(f" fragment f{n} on Query {{ orders {{ nodes {{ id }} }} }}" for n in range(49)),
         LIMIT,
     ),
+    "field duplication in a fragment that nothing spreads": (
+        "{ __typename } fragment unused on Query {" + " __typename" * 900 + "}",
+        LIMIT,
+    ),
+    "field duplication in a fragment behind another one of its name": (
+        "{ ...a } fragment a on Query {" + " __typename" * 900 + "} fragment a on Query { __typename }",
+        "GRAPHQL_VALIDATION_FAILED",
+    ),
+    "field duplication in several operations": (
+        "".join(f"query q{n} {{" + " __typename" * 40 + "} " for n in range(19)),
+        LIMIT,
+    ),
     "deep nesting": ("{ a" * 60 + "}" * 60, LIMIT),
     "very deep nesting": ("{ a" * 20_000 + "}" * 20_000, LIMIT),
     "deep inline fragments": ("{" + "... {" * 400 + "__typename" + "}" * 401, LIMIT),
