@@ -2,6 +2,8 @@
 
 PYTHON ?= python3.11
 PORT ?= 8000
+IMAGE ?= cosmos-cqrs-gateway
+ENGINE ?= docker
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
@@ -10,7 +12,7 @@ BUNDLE := gateway/static/playground.html
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGES := schema.graphql $(shell find web -type f -not -path '*/node_modules/*' -not -name generated.ts)
 
-.PHONY: help run run-cosmos test install web browser bench bench-quick bench-growth peers check format lock clean
+.PHONY: help run run-cosmos test install web browser bench bench-quick bench-growth peers check format audit image lock clean
 
 help:  ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +65,12 @@ format: install  ## Format the code and mend what the linter can mend.
 	@$(VENV)/bin/ruff check --fix --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 	@[ ! -d web/node_modules ] || npm --prefix web run --silent format
+
+audit:  ## Look for known vulnerabilities in the locked dependencies, where the advisory service can be reached.
+	@scripts/audit
+
+image:  ## Build the container image (IMAGE= names it, ENGINE= is docker or podman).
+	@$(ENGINE) build --tag $(IMAGE) .
 
 lock:  ## Resolve the dependencies anew into requirements/, with hashes.
 	@scripts/lock

@@ -1,21 +1,25 @@
 """The application: GraphQL on all its transports, the pages, and what an orchestrator asks."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from typing import TypedDict
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import health
+from gateway.answers import in_messages
 from gateway.drain import Drain
 from gateway.edge import Requests
 from gateway.execution import Executor
 from gateway.health import own_port
+from gateway.limits.configured import limits_of
+from gateway.limits.connections import Connections
+from gateway.limits.origins import PREFLIGHTED
 from gateway.pages import page_routes
-from gateway.settings import Settings, read_settings
+from gateway.settings import BadSettings, Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
 from gateway.transports import GRAPHQL_PATH, transport_routes
 from gateway.wiring import running_gateway
@@ -23,9 +27,10 @@ from schema.build import build_schema
 
 
 class State(TypedDict):
-    """What the server that runs the application is given: what it has to begin when it is told to end."""
+    """What the server is given: what it has to begin when it is told to end, and the bounds of its connections."""
 
     drain: Drain
+    connections: Connections
 
 
 Transports = Sequence[Route | WebSocketRoute]
@@ -50,24 +55,54 @@ class Application(Starlette):
         await self._transports.get((scope["type"], scope.get("path")), self._others)(scope, receive, send)
 
 
+def _shared(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
+    """The application as pages of these origins may use it, too. No cookie is ever looked at."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        in_messages(app),
+        allow_origins=sorted(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "last-event-id",
+            "x-request-id",
+            *(name.decode() for name in PREFLIGHTED),
+        ],
+        expose_headers=["retry-after", "x-request-id"],
+        max_age=7200,
+    )
+
+
 def create_app(settings: Settings | None = None, telemetry: Telemetry | None = None) -> Starlette:
     """The application; it opens the store when it is started, and closes it when it is stopped."""
     settings = settings or read_settings()
     telemetry = telemetry or open_telemetry(settings)
+    limits = limits_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         try:
             async with running_gateway(settings, telemetry) as gateway, own_port(settings, gateway):
                 app.state.gateway = gateway
-                yield {"drain": gateway.drain}
+                yield {"drain": gateway.drain, "connections": limits.connections}
+                await limits.running.close()
         finally:
             await telemetry.close()
 
-    executor = Executor(build_schema(), telemetry)
+    def around(app: ASGIApp) -> ASGIApp:
+        return Requests(_shared(app, settings.origins), telemetry=telemetry, traced=GRAPHQL_PATH)
+
+    executor = Executor(build_schema(), telemetry, limits.bounds, limits.running)
+    if faults := [f"{id}: {error.message}" for id, error in executor.faults(limits.persisted.trusted)]:
+        raise BadSettings(f"TRUSTED_DOCUMENTS: {settings.trusted_documents} has faults\n" + "\n".join(faults))
     return Application(
-        transports=transport_routes(executor, settings),
-        routes=[*health.routes(metrics=settings.metrics), *page_routes(settings)],
-        around=partial(Requests, telemetry=telemetry, traced=GRAPHQL_PATH),
+        transports=transport_routes(executor, settings, limits),
+        routes=[
+            *health.routes(metrics=settings.metrics, details=settings.gateway_env != "production"),
+            *page_routes(settings),
+        ],
+        around=around,
         lifespan=lifespan,
     )

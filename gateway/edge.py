@@ -8,8 +8,8 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.answers import ANSWER_NOW
 from gateway.logs import bound
-from gateway.server import ANSWER_NOW
 from gateway.telemetry import Telemetry
 
 REQUEST_ID = b"x-request-id"
@@ -38,10 +38,8 @@ class Requests:
             await send(message)
 
         extensions = scope.get("extensions", {})
-        if answer_now := extensions.get(ANSWER_NOW):
-            extensions[ANSWER_NOW] = lambda status, headers, body: answer_now(
-                status, (*headers, (REQUEST_ID, id)), body
-            )
+        if now := extensions.get(ANSWER_NOW):
+            extensions[ANSWER_NOW] = lambda status, headers, body: now(status, (*headers, (REQUEST_ID, id)), body)
         with bound(request_id=id.decode()):
             if self._telemetry.tracing.on or scope["type"] != "http":
                 return await self._watched(scope, receive, answer)

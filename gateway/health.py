@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -34,9 +34,9 @@ class Running:
     drain: Drain = field(default_factory=Drain)
 
 
-def routes(*, metrics: bool = True) -> list[Route]:
-    """Of an application whose `state.gateway` is a Running."""
-    told = [Route("/healthz", healthz), Route("/readyz", readyz)]
+def routes(*, metrics: bool = True, details: bool = True) -> list[Route]:
+    """Of an application whose `state.gateway` is a Running. Without `details` problems have their names only."""
+    told = [Route("/healthz", healthz), Route("/readyz", readyz if details else readyz_in_short)]
     return [*told, Route("/metrics", metrics_)] if metrics else told
 
 
@@ -50,7 +50,15 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """200 while requests can be served: the store answers, no loop fails, the read model is not too far behind, and the
     process is not about to end."""
-    running: Running = request.app.state.gateway
+    return _readiness(await _problems(request.app.state.gateway))
+
+
+async def readyz_in_short(request: Request) -> Response:
+    """The same for everybody to see: what is wrong, and not why."""
+    return _readiness(dict.fromkeys(await _problems(request.app.state.gateway), "see the log"))
+
+
+async def _problems(running: Running) -> dict[str, str]:
     problems = running.supervisor.failing | running.freshness.problems
     try:
         await running.store.ping()
@@ -58,6 +66,10 @@ async def readyz(request: Request) -> Response:
         problems["store"] = str(error)
     if running.drain.begun:
         problems["draining"] = "the process is about to end"
+    return problems
+
+
+def _readiness(problems: Mapping[str, str]) -> Response:
     return JSONResponse({"status": "not ready" if problems else "ok", "problems": problems}, 503 if problems else 200)
 
 

@@ -2,14 +2,17 @@
 
 import errno
 import os
+import resource
 import socket
 from contextlib import suppress
 
 import uvicorn
+from pydantic import SecretStr
 from uvicorn.supervisors import multiprocess
 
 from gateway import logs
-from gateway.server import HttpProtocol, Server, WebSocketProtocol, Worker
+from gateway.limits.connections import HttpProtocol
+from gateway.server import Server, WebSocketProtocol, Worker
 from gateway.settings import Settings
 
 NEAR = 64
@@ -43,21 +46,25 @@ def listen_near(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Serve on `listener` until SIGTERM or SIGINT; then drain (`gateway.server`), and return."""
+    _open_as_many_files_as_allowed()
     if workers > 1:  # a scraper would ask one of them, and never know which
         settings = settings.model_copy(update={"metrics": False})
     # The application reads its settings from the environment, also in workers, which are processes of their own. Of
     # those that are no secret, what was given on the command line must be there too.
-    plain = settings.model_dump(exclude={"cosmos_key"}, exclude_none=True)
-    os.environ.update({name.upper(): str(value) for name, value in plain.items()})
+    given = settings.model_dump(exclude_none=True)
+    plain = {name.upper(): str(value) for name, value in given.items() if not isinstance(value, SecretStr)}
+    os.environ.update(plain)
     config = uvicorn.Config(
         "gateway.app:create_app",
         factory=True,
         loop="uvloop",
         http=HttpProtocol,
         ws=WebSocketProtocol,
+        ws_max_size=settings.max_body_bytes,
         lifespan="on",
         log_config=logs.config(settings.log_level, settings.log_format),
         access_log=False,
+        server_header=False,
         workers=workers,
         timeout_graceful_shutdown=10,
     )
@@ -66,3 +73,10 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
     else:
         multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no other way to say so
         multiprocess.Multiprocess(config, sockets=[listener]).run()
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """A connection is a file, and systems begin with few of them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

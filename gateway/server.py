@@ -1,38 +1,31 @@
-"""The server: uvicorn, which drains before it closes anything, and lets nobody who does not read hold it up.
-
-It lets the application past ASGI where that is slow: `ANSWER_NOW`, `WRITE_NOW`.
-"""
+"""The server: uvicorn, which drains before it closes anything, and lets nobody who does not read hold it up."""
 
 import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 import uvicorn
-from uvicorn._types import ASGI3Application, ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors.multiprocess import Process
+from websockets.frames import CloseCode, Frame
 
 from gateway.drain import Drain
+from gateway.limits.connections import CONNECTIONS
 
 TICK_S = 0.02
 GARBAGE = 50_000
 """Objects that are made and not yet freed before the collector looks: what answers requests leaves no cycles behind."""
-Headers = Sequence[tuple[bytes, bytes]]
-AnswerNow = Callable[[int, Headers, bytes], bool]
-
-ANSWER_NOW = "gateway.answer_now"
-"""The extension of a request's scope with a function that answers it at once: by a status, headers of ours, and a body.
-
-False where it cannot: nothing was sent then.
-"""
+MAX_FRAGMENTS = 1_000
+"""Of a message."""
+MAX_UNREAD = 1_000_000
+"""Bytes that a client may leave unread and have its pings answered."""
 WRITE_NOW = "gateway.write_now"
 """The extension of a socket's scope with a function that writes a frame at once, if the client takes one now."""
 
@@ -50,6 +43,12 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE, 20, 100)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second end the connections that have had their time."""
+        if counter % 10 == 0 and (connections := self.lifespan.state.get(CONNECTIONS)):
+            connections.sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end as uvicorn does: requests that are being answered are answered."""
@@ -88,30 +87,6 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """Uvicorn's, except that an answer may be written in one piece, which costs a fraction of two messages."""
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        extensions: dict[str, Any] = {ANSWER_NOW: partial(_answer_now, cycle)}
-        cycle.scope["extensions"] = extensions
-        super()._start_asgi_task(cycle, app)
-
-
-def _answer_now(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> bool:
-    """Do what `cycle.send` does with the two messages of a whole answer, for one that is as usual as can be."""
-    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
-        return False
-    if cycle.scope["method"] == "HEAD":
-        return False
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
-    cycle.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], b"".join(lines), len(body), body))
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
-
-
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Uvicorn's, except that a client that answers no ping is let go, also if it does not read either."""
 
@@ -134,6 +109,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             return False
         self.transport.write(frame)
         return True
+
+    def handle_ping(self) -> None:
+        """Answer, unless the client reads no answers."""
+        if self.transport.get_write_buffer_size() > MAX_UNREAD:
+            return self.transport.abort()
+        return super().handle_ping()
+
+    def handle_cont(self, event: Frame) -> None:
+        """A fragment of a message, of which there may be a lot without anything in them."""
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG)
+            return self.handle_parser_exception()
+        return super().handle_cont(event)
 
     def keepalive_timeout(self) -> None:
         """Close, and wait for nothing."""

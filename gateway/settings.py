@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -14,6 +15,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
+    gateway_env: Literal["development", "production"] = Field(
+        "development",
+        description="Where it runs: in `production` what is meant for developers is off, and limits are on.",
+    )
     store_url: str = Field(
         "sqlite:///data/gateway.db",
         description="The store: `sqlite:///` and the path of a file, or the address of a Cosmos DB account.",
@@ -94,6 +99,57 @@ class Settings(BaseSettings):
         5.0, ge=0, description="Seconds that sockets and streams may take to end when the process is told to."
     )
 
+    introspection: bool | None = Field(
+        None, description="Whether clients may ask for the schema, and are told what they may have meant."
+    )
+    max_document_characters: int = Field(50_000, ge=1, description="Characters that a document may have.")
+    max_tokens: int = Field(1_000, ge=1, description="Tokens that a document may have.")
+    max_depth: int = Field(16, ge=1, description="Levels of fields that a document may select.")
+    max_selections: int = Field(
+        1_000, ge=1, description="Fields that an operation may select, with what its fragments spread."
+    )
+    max_aliases: int = Field(50, ge=0, description="Aliases that an operation may have, counted likewise.")
+    max_directives: int = Field(50, ge=0, description="Directives that a document may have.")
+    max_fragments: int = Field(50, ge=0, description="Fragments that a document may have.")
+    max_cost: int = Field(5_000, ge=1, description="What an operation may cost.")
+    operation_timeout_s: float = Field(
+        30.0, ge=0, description="Seconds that a query or a command may take; 0: any number."
+    )
+    trusted_documents: Path | None = Field(
+        None, description="A file of the documents of the client's build, which are asked for by their hashes."
+    )
+    trusted_only: bool = Field(False, description="Whether nothing but trusted documents is executed.")
+    cors_origins: str | None = Field(
+        None, description="The origins, separated by commas, of other pages that may ask, as in `https://shop.example`."
+    )
+    max_body_bytes: int = Field(1_000_000, ge=1, description="Bytes of a request's body, or of a socket's message.")
+    max_header_bytes: int = Field(32_768, ge=1_024, description="Bytes of a request's headers, its address included.")
+    request_timeout_s: float = Field(30.0, gt=0, description="Seconds within which a request must have arrived.")
+    send_timeout_s: float = Field(60.0, gt=0, description="Seconds that an answer may wait for a client to read.")
+    max_connections: int = Field(10_000, ge=1, description="Connections that may be open, sockets among them.")
+    max_sockets: int = Field(10_000, ge=1, description="WebSockets that may be open.")
+    sockets_per_address: int | None = Field(None, ge=0, description="WebSockets of an address; 0: any number.")
+    subscriptions_per_identity: int | None = Field(None, ge=0, description="Subscriptions of a client; 0: any number.")
+    max_running: int = Field(1_000, ge=0, description="Queries and commands at a time; 0: any number.")
+    max_waiting: int = Field(500, ge=0, description="Queries that may wait for a write at a time; 0: any number.")
+    rate_per_identity: float | None = Field(
+        None, ge=0, description="Cost per second that a client may ask for, ten seconds' at once; 0: any."
+    )
+    rate_per_address: float | None = Field(None, ge=0, description="Cost per second from an address, likewise; 0: any.")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: str | None) -> str | None:
+        for origin in filter(None, map(str.strip, (origins or "").split(","))):
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or not parts.netloc
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise PydanticCustomError("origin", "must be origins, such as https://shop.example")
+        return origins
+
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
     def _can_be_exported_to(cls, endpoint: str | None) -> str | None:
@@ -103,6 +159,11 @@ class Settings(BaseSettings):
             if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
                 raise PydanticCustomError("extra", "needs the extra `otel` to be installed")
         return endpoint
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The other origins whose pages may ask."""
+        return frozenset(filter(None, (origin.strip().lower() for origin in (self.cors_origins or "").split(","))))
 
     @property
     def on_cosmos(self) -> bool:

@@ -26,6 +26,7 @@ from projector.observe import Observer
 from projector.orders import PROJECTIONS
 from projector.overview import Overview
 from projector.worker import Worker
+from read_model.consistency import Waits
 from read_model.orders import CUSTOMER_VIEWS, PRODUCT_VIEWS
 from read_model.serving import GENERATIONS, Serving
 from schema.context import Reading
@@ -110,6 +111,7 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
             parked=partial(_is_parked, store, serving),
             freshness=freshness.told,
             max_wait_ms=settings.max_wait_ms,
+            waits=Waits(settings.max_waiting),
             orders=aggregates,
             signer=signer,
             now=now,

@@ -26,26 +26,43 @@ async def ended(*tasks: Task) -> None:
     await _all_done(tasks)
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do something that must not be left half done, and return what it returns. Raises what it failed with."""
+class NotYet(Exception):
+    """The work was not done in time, and goes on."""
+
+
+async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T], within: float | None = None) -> T:
+    """Do something that must not be left half done, and return what it returns. Raises what it failed with.
+
+    Raises NotYet where that takes more than `within` seconds; who begins a task then must see it end.
+    """
     task = asyncio.ensure_future(work)
     try:
-        return await asyncio.shield(task)
+        async with asyncio.timeout(within):
+            return await asyncio.shield(task)
+    except TimeoutError:
+        if not task.done():
+            raise NotYet from None
+        return task.result()
     except asyncio.CancelledError:
-        await _all_done([task])
+        await _all_done([task], within)
         raise
 
 
-async def _all_done(tasks: Collection[Task]) -> None:
-    """Who waits here and is cancelled goes on waiting, and ends after them."""
+async def _all_done(tasks: Collection[Task], within: float | None = None) -> bool:
+    """Who waits here and is cancelled goes on waiting, and ends after them; whether all are done in time."""
     told_to_end: asyncio.CancelledError | None = None
+    until = within and asyncio.get_running_loop().time() + within
     while pending := [task for task in tasks if not task.done()]:
+        left = until and until - asyncio.get_running_loop().time()
+        if left is not None and left <= 0:
+            break
         try:
-            await asyncio.wait(pending)
+            await asyncio.wait(pending, timeout=left)
         except asyncio.CancelledError as error:
             told_to_end = error
     if told_to_end:
         raise told_to_end
+    return not pending
 
 
 async def first_done(tasks: Collection[Task], timeout: float) -> None:

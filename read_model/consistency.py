@@ -4,8 +4,8 @@ A token is (order, version), never a position in a feed, so any projection and a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -41,6 +41,25 @@ class Consistency:
     insist: bool = False
 
 
+class Waits:
+    """How many wait at a time, at most; 0: any number."""
+
+    def __init__(self, at_most: int = 0) -> None:
+        self._at_most = at_most
+        self.held = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more, while in the context. Raises Lagging if there are too many."""
+        if 0 < self._at_most <= self.held:
+            raise Lagging("TOO_MANY_WAITING", "too many wait for the read model at the moment; try again")
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
+
+
 def token(signer: Signer, order_id: str, version: int) -> str:
     """The consistency token of an order at a version."""
     return signer.seal(_ABOUT, msgspec.json.encode((order_id, version)))
@@ -54,11 +73,12 @@ async def wait_for(
     sku: str | None = None,
     *,
     max_wait_ms: int = MAX_WAIT_MS,
+    waits: Waits | None = None,
 ) -> bool:
     """Wait until the order views show the writes in `wanted` (and the sales of `sku`, if given); whether they do.
 
     Woken by the live view, not by polling; a write that cannot be projected is not waited for. Raises BadQuestion for
-    what is no token of ours, and Lagging when a write is not shown and the caller insists.
+    what is no token of ours, and Lagging when a write is not shown and the caller insists, or too many wait.
     """
     if len(wanted.after) > MAX_TOKENS:
         raise BadQuestion("BAD_CONSISTENCY", f"at most {MAX_TOKENS} tokens can be waited for")
@@ -68,7 +88,7 @@ async def wait_for(
     until = asyncio.get_running_loop().time() + wanted.wait_ms / 1000
     try:
         for order_id, version in writes:
-            await _shown(store, live, parked, order_id, version, sku, until)
+            await _shown(store, live, parked, order_id, version, sku, until, waits or Waits())
     except TimeoutError as late:
         if wanted.insist:
             raise Lagging("READ_MODEL_LAGGING", "the read model does not show that write yet; try again") from late
@@ -85,7 +105,14 @@ class _CannotBeShown(Exception):
 
 
 async def _shown(
-    store: Store, live: Live, parked: Parked, order_id: str, version: int, sku: str | None, until: float
+    store: Store,
+    live: Live,
+    parked: Parked,
+    order_id: str,
+    version: int,
+    sku: str | None,
+    until: float,
+    waits: Waits,
 ) -> None:
     """Return when the write is shown. Raises TimeoutError at `until`, though not before it has looked."""
 
@@ -95,10 +122,11 @@ async def _shown(
             return now
         if await parked(container, order_id):
             raise _CannotBeShown
-        async with aclosing(versions(store, live, container, partition, id, view, until=until)) as views:
-            async for newer in views:
-                if is_it(newer):
-                    return newer
+        with waits.one():
+            async with aclosing(versions(store, live, container, partition, id, view, until=until)) as views:
+                async for newer in views:
+                    if is_it(newer):
+                        return newer
         raise TimeoutError  # not reached: who waits for a time is not told that the process is to end
 
     customer_id = customer_of(order_id)

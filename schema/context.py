@@ -1,14 +1,14 @@
 """What resolvers are given: one half for reading, and one in `schema/orders/commands.py` for writing."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import strawberry
 from strawberry.types import info
 from strawberry.types.info import ContextType, RootValueType
 
-from read_model.consistency import MAX_WAIT_MS, Parked
+from read_model.consistency import MAX_WAIT_MS, Parked, Waits
 from read_model.live import Live
 from read_model.watches import Share
 from store import Store
@@ -32,7 +32,7 @@ class Reading:
     """What queries and subscriptions are answered from.
 
     `parked` says whether a key of a read container cannot be projected at the moment, `freshness` how fresh read
-    containers are; `max_wait_ms` bounds how long a query may wait for a write.
+    containers are; `max_wait_ms` bounds how long a query may wait for a write, `waits` how many may.
     """
 
     store: Store
@@ -40,6 +40,7 @@ class Reading:
     parked: Parked
     freshness: Callable[[Collection[str]], dict[str, Any]]
     max_wait_ms: int = MAX_WAIT_MS
+    waits: Waits = field(default_factory=Waits)
 
 
 def given(value: T | None) -> T | None:

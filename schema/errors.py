@@ -18,6 +18,7 @@ def coded(error: GraphQLError) -> GraphQLError:
     What was wrong with the request before a resolver was called is told as it is.
     """
     if error.original_error is None:
+        error.extensions = error.extensions or {"code": "BAD_INPUT"}
         return error
     message, extensions = told(error)
     return GraphQLError(

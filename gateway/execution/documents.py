@@ -12,7 +12,6 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
-    parse,
     validate,
 )
 from strawberry import Schema
@@ -21,9 +20,14 @@ from gateway.execution.compiler import compile_plan
 from gateway.execution.operation import NotExecutable
 from gateway.execution.plans import Plan
 from gateway.execution.selections import NotCompiled, switches_of
+from gateway.limits.bounds import Bounds
+from gateway.limits.cost import Price, price
+from gateway.limits.documents import parsed
 
 MAX_CHARACTERS = 1_000_000
 """In all documents that are kept; what is made of them takes some fifty times as much memory."""
+MAX_ERRORS = 5
+"""Of a document that are told; each may print all of an argument's value, and look for names that were meant."""
 MAX_SWITCHES = 4
 """Variables of @skip and @include in an operation that is compiled: it has a plan for each way that they turn out."""
 
@@ -31,12 +35,15 @@ MAX_SWITCHES = 4
 class Prepared:
     """An operation of a valid document."""
 
-    def __init__(self, schema: Schema, document: DocumentNode, definition: OperationDefinitionNode) -> None:
+    def __init__(
+        self, schema: Schema, document: DocumentNode, definition: OperationDefinitionNode, bounds: Bounds
+    ) -> None:
         self.document = document
         self.definition = definition
         self.kind: OperationType = definition.operation
         self.name = definition.name.value if definition.name else None
         self._schema = schema
+        self._bounds = bounds
         self._plans: dict[tuple[Any, ...], Plan | NotCompiled] = {}
 
     def plan(self, variables: Mapping[str, Any]) -> Plan | NotCompiled:
@@ -61,6 +68,11 @@ class Prepared:
             return NotCompiled("selections that are nested too deeply")
 
     @cached_property
+    def price(self) -> Price:
+        """What it costs."""
+        return price(self._schema._schema, self.document, self.definition, self._bounds.cost)
+
+    @cached_property
     def switches(self) -> dict[str, bool | None] | NotCompiled:
         """The variables that say what is skipped and included, with their defaults."""
         fragments = (one for one in self.document.definitions if isinstance(one, FragmentDefinitionNode))
@@ -78,20 +90,24 @@ class Prepared:
 class Document:
     """A document: its operations, and what is wrong with it."""
 
-    def __init__(self, schema: Schema, text: str) -> None:
+    def __init__(self, schema: Schema, text: str, bounds: Bounds = Bounds()) -> None:  # noqa: B008  frozen
         self._operations: dict[str | None, Prepared] = {}
         try:
-            parsed = parse(text)
-            self.errors = validate(schema._schema, parsed)
+            document = parsed(text, bounds)
+            self.errors = validate(
+                schema._schema, document, max_errors=MAX_ERRORS, hide_suggestions=not bounds.suggestions
+            )
         except GraphQLError as error:
             self.errors = [error]
             return
         except RecursionError:
-            self.errors = [GraphQLError("The document is nested too deeply.")]
+            self.errors = [GraphQLError("The document is nested too deeply.", extensions={"code": "DOCUMENT_LIMIT"})]
             return
-        for one in parsed.definitions:
+        for fault in self.errors:
+            fault.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
+        for one in document.definitions:
             if isinstance(one, OperationDefinitionNode):
-                prepared = Prepared(schema, parsed, one)
+                prepared = Prepared(schema, document, one, bounds)
                 self._operations[prepared.name] = prepared
 
     @property
@@ -118,10 +134,15 @@ class Document:
 class Documents:
     """The documents that were asked for lately."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, bounds: Bounds = Bounds()) -> None:  # noqa: B008  frozen
         self._schema = schema
+        self._bounds = bounds
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
+
+    def knows(self, text: str) -> bool:
+        """Whether the document of that text was asked for lately."""
+        return text in self._known
 
     def get(self, text: str) -> Document:
         """The document of that text. Raises NotExecutable for none."""
@@ -131,7 +152,7 @@ class Documents:
             return known
         if not text:
             raise NotExecutable("The request has no document.")
-        document = Document(self._schema, text)
+        document = Document(self._schema, text, self._bounds)
         if len(text) <= MAX_CHARACTERS // 10:
             self._known[text] = document
             self._characters += len(text)

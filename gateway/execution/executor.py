@@ -1,6 +1,7 @@
 """Where every transport has its operations executed: by a plan where there is one, else by the reference executor."""
 
-from collections.abc import AsyncGenerator, Hashable
+import asyncio
+from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -11,25 +12,38 @@ from gateway.execution.documents import Document, Documents, Prepared
 from gateway.execution.operation import NotExecutable, Operation, Result
 from gateway.execution.plans import Bail, Plan, SendNow
 from gateway.execution.reference import Reference, formatted
+from gateway.limits.bounds import Bounds
+from gateway.limits.running import Running
+from gateway.limits.shed import Shed
 from gateway.telemetry import Telemetry
 from gateway.wiring import Context
-from projector.tasks import to_the_end
+from projector.tasks import NotYet, Task
 from read_model.asked import ASKED, Asked
 from read_model.watches import Batch
 from schema.errors import coded
 
-PLAN, BAILED, REFERENCE = ("plan",), ("bailed",), ("reference",)
+PLAN, BAILED, REFERENCE, REFUSED = ("plan",), ("bailed",), ("reference",), ("refused",)
 """What executed an operation, as the metrics have it."""
+LATE = "The operation takes too long."
+UNKNOWN = "The command takes too long, and goes on. Send it again with the same `commandId`: it has one effect."
 
 
 class Executor:
     """Executes operations; tells metrics and traces of each, and in the answer to a query how fresh it is."""
 
-    def __init__(self, schema: Schema, telemetry: Telemetry | None = None) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        telemetry: Telemetry | None = None,
+        bounds: Bounds = Bounds(),  # noqa: B008  frozen
+        running: Running | None = None,
+    ) -> None:
+        """`running` bounds how many operations run at a time, and for how long."""
         self.schema = schema
         self._telemetry = telemetry or Telemetry()
-        self._documents = Documents(schema)
-        self._reference = Reference(schema)
+        self._running = running or Running()
+        self._documents = Documents(schema, bounds)
+        self._reference = Reference(schema, suggestions=bounds.suggestions)
 
     def document(self, operation: Operation) -> Document:
         """The document of an operation, parsed and validated. Raises NotExecutable for none."""
@@ -47,19 +61,42 @@ class Executor:
         """Whether it is a query, a mutation or a subscription; None for what cannot be told."""
         return self.document(operation).kind(operation.operation_name) if operation.query else None
 
+    def faults(self, documents: Mapping[str, str]) -> Iterator[tuple[str, GraphQLError]]:
+        """The first fault of each document that has any, by its id."""
+        for id, text in documents.items():
+            if errors := self._documents.get(text).errors:
+                yield id, errors[0]
+
+    def knows(self, operation: Operation) -> bool:
+        """Whether its document is prepared already."""
+        return self._documents.knows(operation.query)
+
+    def cost(self, operation: Operation) -> int:
+        """What it costs; nothing if it cannot be executed."""
+        prepared = self.prepared(operation)
+        return prepared.price.told(operation.variables or {})["requested"] if prepared else 0
+
     async def execute(self, operation: Operation, context: Context) -> Result:
         """The result of a query or a mutation. A mutation is finished, also if the caller is cancelled.
 
-        Raises NotExecutable where the document has no operation, or not the one that is asked for.
+        Raises NotExecutable where the document has no operation, or not the one that is asked for, and Shed.
         """
         prepared = self.prepared(operation)
         if prepared is None:
             with self._telemetry.operation("invalid") as observed:
                 observed.told(result := self._invalid(operation))
             return result
+        self._running.admit()
         if prepared.kind is OperationType.MUTATION:
-            return await to_the_end(self._execute(prepared, operation.variables, context))
-        return await self._execute(prepared, operation.variables, context)
+            try:
+                return await self._running.finished(self._execute(prepared, operation.variables, context))
+            except NotYet:
+                return _refused(GraphQLError(UNKNOWN, extensions={"code": "OPERATION_TIMEOUT", "outcome": "UNKNOWN"}))
+        me = self._running.begin()
+        try:
+            return await self._execute(prepared, operation.variables, context, me)
+        finally:
+            self._running.end(me)
 
     async def stream(
         self, operation: Operation, context: Context, send: SendNow | None = None
@@ -73,9 +110,16 @@ class Executor:
             try:
                 yield await self.execute(operation, context)
             except NotExecutable as error:
-                yield _refused(GraphQLError(str(error), extensions={"code": "BAD_INPUT"}))
+                yield _refused(GraphQLError(str(error), extensions={"code": error.code}))
+            except Shed as shed:
+                yield _refused(GraphQLError(str(shed), extensions=shed.extensions))
             return
         with self._telemetry.operation(prepared.kind.value) as observed:
+            cost = prepared.price.told(operation.variables or {})
+            if cost["requested"] > cost["limit"]:
+                observed.told(result := _too_costly(cost))
+                yield result
+                return
             async with aclosing(
                 self._results(prepared, operation.variables or {}, context, self._counted(send))
             ) as results:
@@ -106,28 +150,41 @@ class Executor:
             document.operation(operation.operation_name)
         return _refused(*document.errors)
 
-    async def _execute(self, prepared: Prepared, given: dict[str, Any] | None, context: Context) -> Result:
-        """The result, and if it was read from projections how fresh they are."""
+    async def _execute(
+        self, prepared: Prepared, given: dict[str, Any] | None, context: Context, me: Task | None = None
+    ) -> Result:
+        """The result, what it cost, and if it was read from projections how fresh they are.
+
+        `me` is the task of a query, which is cancelled when its time is up.
+        """
+        variables = given or {}
+        cost = prepared.price.told(variables)
         asked = Asked()
         token = ASKED.set(asked)
         try:
             with self._telemetry.operation(prepared.kind.value) as observed:
-                variables = given or {}
-                plan = prepared.plan(variables)
-                if isinstance(plan, Plan):
-                    try:
-                        result, by = {"data": await plan.execute(variables, context)}, PLAN
-                    except Bail as bail:
-                        result, by = await self._reference.execute(prepared, given, context, bail.resolved), BAILED
-                else:
-                    result, by = await self._reference.execute(prepared, given, context), REFERENCE
+                try:
+                    if cost["requested"] > cost["limit"]:
+                        result, by = _too_costly(cost), REFUSED
+                    elif isinstance(plan := prepared.plan(variables), Plan):
+                        try:
+                            result, by = {"data": await plan.execute(variables, context)}, PLAN
+                        except Bail as bail:
+                            result, by = await self._reference.execute(prepared, given, context, bail.resolved), BAILED
+                    else:
+                        result, by = await self._reference.execute(prepared, given, context), REFERENCE
+                except asyncio.CancelledError:
+                    if me is None or not self._running.is_late(me):
+                        raise
+                    result, by = _refused(GraphQLError(LATE, extensions={"code": "OPERATION_TIMEOUT"})), REFUSED
                 self._telemetry.metrics.executions.counts[by] += 1
                 observed.told(result)
         finally:
             ASKED.reset(token)
+        extensions = result["extensions"] = {"cost": cost}
         if asked.containers:
             projections = context.freshness(asked.containers)
-            result["extensions"] = {"freshness": {"satisfied": asked.satisfied, "projections": projections}}
+            extensions["freshness"] = {"satisfied": asked.satisfied, "projections": projections}
         return result
 
     async def _results(
@@ -154,6 +211,13 @@ class Executor:
                     yield formatted(result)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             yield {"data": None, **_refused(GraphQLError(str(error), original_error=error))}
+
+
+def _too_costly(cost: dict[str, int]) -> Result:
+    message = (
+        f"The operation costs {cost['requested']}, and may cost {cost['limit']}. Ask for smaller pages, or for less."
+    )
+    return _refused(GraphQLError(message, extensions={"code": "COST_LIMIT", **cost}))
 
 
 def _refused(*errors: GraphQLError) -> Result:

@@ -12,13 +12,18 @@ What is selected may be structs, which are encoded as the objects that they are.
 
 
 class Operation(msgspec.Struct, frozen=True, rename="camel"):
-    """A document, which of its operations is meant, and its variables; as it is written in JSON."""
+    """A document or the id of one, which of its operations is meant, and its variables; as it is written in JSON."""
 
-    query: str
+    query: str = ""
     operation_name: str | None = None
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
+    document_id: str | None = None
 
 
 class NotExecutable(Exception):
-    """There is no operation to be executed; the message says why."""
+    """There is no operation to be executed; the message says why, and `code` says it to programs."""
+
+    def __init__(self, message: str, code: str = "BAD_REQUEST") -> None:
+        super().__init__(message)
+        self.code = code

@@ -18,8 +18,10 @@ from schema.errors import coded
 class Reference:
     """Executes operations field by field."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, *, suggestions: bool = True) -> None:
+        """`suggestions`: whether clients are told what they may have meant."""
         self._schema = schema._schema
+        self._hide = not suggestions
 
     async def execute(
         self, prepared: Prepared, variables: dict[str, Any] | None, context: Any, root: Any = None
@@ -35,6 +37,7 @@ class Reference:
             context_value=context,
             variable_values=variables,
             operation_name=prepared.name,
+            hide_suggestions=self._hide,
         )
         return formatted(result if isinstance(result, ExecutionResult) else await result)
 
@@ -48,6 +51,7 @@ class Reference:
             context_value=context,
             variable_values=variables,
             operation_name=prepared.name,
+            hide_suggestions=self._hide,
         )
         if isawaitable(results):
             results = await results

@@ -3,6 +3,7 @@
 from starlette.routing import Route, WebSocketRoute
 
 from gateway.execution import Executor
+from gateway.limits.configured import Limits
 from gateway.settings import Settings
 from gateway.transports.http import Http
 from gateway.transports.sse import EventStream
@@ -12,10 +13,10 @@ GRAPHQL_PATH = "/graphql"
 STREAM_PATH = "/graphql/stream"
 
 
-def transport_routes(executor: Executor, settings: Settings) -> list[Route | WebSocketRoute]:
+def transport_routes(executor: Executor, settings: Settings, limits: Limits) -> list[Route | WebSocketRoute]:
     """GraphQL over HTTP, multipart and WebSocket at one path, and server-sent events at another."""
     return [
-        Route(GRAPHQL_PATH, Http(executor, settings), methods=None),
-        WebSocketRoute(GRAPHQL_PATH, Sockets(executor, settings)),
-        Route(STREAM_PATH, EventStream(executor, settings.keep_alive_s), methods=None),
+        Route(GRAPHQL_PATH, Http(executor, settings, limits), methods=None),
+        WebSocketRoute(GRAPHQL_PATH, Sockets(executor, settings, limits)),
+        Route(STREAM_PATH, EventStream(executor, settings, limits), methods=None),
     ]

@@ -4,11 +4,14 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from gateway.edge import header
-from gateway.execution import Executor, NotExecutable, Operation
+from gateway.execution import Executor, NotExecutable, Result
+from gateway.limits.configured import Limits
+from gateway.limits.origins import Headers
+from gateway.limits.shed import Shed
 from gateway.settings import Settings
 from gateway.transports import multipart
-from gateway.transports.requests import Refused, read_operation, respond_with, while_connected
+from gateway.transports.negotiation import JSON, answer_type
+from gateway.transports.requests import Refused, charge, read_operation, respond_with, while_connected
 from gateway.transports.streams import respond
 from gateway.wiring import Gateway
 
@@ -16,31 +19,52 @@ from gateway.wiring import Gateway
 class Http:
     """An ASGI application that answers queries and mutations, and streams subscriptions to who accepts parts."""
 
-    def __init__(self, executor: Executor, settings: Settings) -> None:
+    def __init__(self, executor: Executor, settings: Settings, limits: Limits) -> None:
         self._executor = executor
         self._keep_alive_s = settings.keep_alive_s
         self._compress_bytes = settings.compress_bytes
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. A query whose client goes away is cancelled; a mutation is finished."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        media_type = answer_type(headers.get(b"accept", b""))
+        refused: Refused
         try:
-            operation = await read_operation(scope, receive)
-            gateway: Gateway = scope["app"].state.gateway
-            kind = self._executor.kind(operation)
-            if kind is OperationType.SUBSCRIPTION:
-                return await self._stream(operation, gateway, scope, receive, send)
-            if kind is OperationType.MUTATION and scope["method"] == "GET":
-                raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-            if result := await while_connected(receive, self._executor.execute(operation, gateway.context)):
-                await respond_with(result, self._compress_bytes, scope, send)
-        except Refused as refused:
-            await refused.response(scope, receive, send)
-        except NotExecutable as error:
-            await Refused(400, str(error)).response(scope, receive, send)
+            result = await self._result(scope, headers, media_type, receive, send)
+        except Refused as error:
+            refused = error
+        except (NotExecutable, Shed) as error:
+            refused = Refused.of(error)
         except ClientDisconnect:
-            pass
+            return None
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
+            refused = Refused.masked(error)
+        else:
+            if result is not None:
+                await respond_with(result, media_type or JSON, self._compress_bytes, scope, headers, send)
+            return None
+        return await refused.response(media_type or JSON)(scope, receive, send)
 
-    async def _stream(self, operation: Operation, gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
-        if not multipart.accepted(header(scope, b"accept").decode("latin-1")):
-            raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
-        await respond(self._executor, operation, multipart.Parts(), self._keep_alive_s, gateway, receive, send)
+    async def _result(
+        self, scope: Scope, headers: Headers, media_type: bytes | None, receive: Receive, send: Send
+    ) -> Result | None:
+        """What is to be answered; None where the client has gone, or has had its answer in parts."""
+        takes_parts = b"multipart" in headers.get(b"accept", b"") and multipart.accepted(headers[b"accept"])
+        if media_type is None and not takes_parts:
+            raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
+        operation = await read_operation(scope, headers, receive, self._limits)
+        if self._limits.load.has_rates:
+            charge(self._limits.load, scope, self._executor, operation)
+        gateway: Gateway = scope["app"].state.gateway
+        kind = self._executor.kind(operation)
+        if kind is OperationType.SUBSCRIPTION:
+            if not takes_parts:
+                raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
+            with self._limits.load.subscription(scope):
+                parts = multipart.Parts()
+                await respond(self._executor, operation, parts, self._keep_alive_s, gateway, receive, send)
+            return None
+        if kind is OperationType.MUTATION and scope["method"] == "GET":
+            raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
+        return await while_connected(receive, self._executor.execute(operation, gateway.context))

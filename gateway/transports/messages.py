@@ -25,7 +25,7 @@ class Code(IntEnum):
     SUBPROTOCOL_NOT_ACCEPTABLE = 4406
     INIT_TIMEOUT = 4408
     SUBSCRIBER_EXISTS = 4409
-    TOO_MANY_INITS = 4429
+    TOO_MANY = 4429
 
 
 class Closing(Exception):

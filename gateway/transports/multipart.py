@@ -27,10 +27,10 @@ class Parts:
         return _part(encode({"payload": result}))
 
 
-def accepted(accept: str) -> bool:
+def accepted(accept: bytes) -> bool:
     """Whether a header `Accept` asks for this."""
-    kinds = (kind.replace(" ", "").replace('"', "").lower().split(";") for kind in accept.split(","))
-    return any(kind[0] == "multipart/mixed" and "subscriptionspec=1.0" in kind[1:] for kind in kinds)
+    kinds = (kind.replace(b" ", b"").replace(b'"', b"").lower().split(b";") for kind in accept.split(b","))
+    return any(kind[0] == b"multipart/mixed" and b"subscriptionspec=1.0" in kind[1:] for kind in kinds)
 
 
 def _part(body: bytes) -> bytes:

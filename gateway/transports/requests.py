@@ -3,22 +3,28 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from gzip import compress
+from math import ceil
 from typing import Any, TypeVar
 
 import msgspec
+from graphql import GraphQLError
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.edge import header
-from gateway.execution import Operation, Result
+from gateway.answers import ANSWER_NOW, AnswerNow
+from gateway.execution import Executor, NotExecutable, Operation, Result
 from gateway.json import NotJson, decode, encode
-from gateway.server import ANSWER_NOW, AnswerNow
+from gateway.limits.configured import Limits
+from gateway.limits.load import PREPARING, Load
+from gateway.limits.origins import Headers, is_foreign, was_preflighted
+from gateway.limits.shed import Shed
+from gateway.transports.negotiation import JSON, is_json, status_of
 from projector.tasks import Task, ended
+from schema.errors import told
 
 T = TypeVar("T")
-JSON = b"application/json"
 METHODS = "GET, POST"
 GRACE_S = 0.05
 
@@ -28,54 +34,87 @@ _operations = msgspec.json.Decoder(Operation)
 class Refused(Exception):
     """The request cannot be answered with a result; the message says why, `status` and `headers` say it in HTTP."""
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
+        self.extensions = extensions or {"code": "BAD_REQUEST"}
 
-    @property
-    def response(self) -> Response:
+    @classmethod
+    def of(cls, error: "NotExecutable | Shed") -> "Refused":
+        """The same in HTTP."""
+        if isinstance(error, NotExecutable):
+            return cls(400, str(error), extensions={"code": error.code})
+        status = 503 if error.code == "OVERLOADED" else 429
+        return cls(status, str(error), {"retry-after": str(ceil(error.retry_after_s))}, error.extensions)
+
+    @classmethod
+    def masked(cls, error: Exception) -> "Refused":
+        """What nobody expected; it is logged."""
+        message, extensions = told(GraphQLError(str(error), original_error=error))
+        return cls(500, message, extensions=extensions)
+
+    def response(self, media_type: bytes = JSON) -> Response:
         """The answer, in the form of a result with an error."""
-        error = {"message": str(self), "extensions": {"code": "BAD_REQUEST"}}
-        return json_response({"errors": [error]}, self.status, self.headers)
+        told = {"errors": [{"message": str(self), "extensions": self.extensions}]}
+        return Response(encode(told), self.status, self.headers, media_type=media_type.decode())
 
 
-def json_response(value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer in JSON."""
-    return Response(encode(value), status, headers, media_type="application/json")
+async def read_operation(scope: Scope, headers: Headers, receive: Receive, limits: Limits) -> Operation:
+    """The operation that is asked for, with its document.
 
-
-async def read_operation(scope: Scope, receive: Receive) -> Operation:
-    """The operation that is asked for. Raises Refused, and ClientDisconnect for a body that is cut off."""
+    Raises Refused, NotExecutable, and ClientDisconnect for a body that is cut off.
+    """
     match scope["method"]:
         case "GET":
-            return _converted(_from_parameters(QueryParams(scope["query_string"])))
+            if not was_preflighted(headers) and is_foreign(headers, limits.origins):
+                raise Refused(403, "A page of another origin cannot ask this.", extensions={"code": "CROSS_SITE"})
+            return limits.persisted.found(_converted(_from_parameters(QueryParams(scope["query_string"]))))
         case "POST":
-            if header(scope, b"content-type").partition(b";")[0].strip().lower() != JSON:
+            if not is_json(headers.get(b"content-type", b"")):
                 raise Refused(415, "The body must be application/json.")
-            body = await _body(receive)
+            if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+                raise Refused(415, "The body must not be compressed.", {"accept-encoding": "identity"})
+            body = await _body(headers, receive, limits.body_bytes)
             try:
-                return _operations.decode(body)
+                operation = _operations.decode(body)
             except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong
-                return _converted(_decoded(body, "The request"))
+                operation = _converted(_decoded(body, "The request"))
+            return limits.persisted.found(operation)
         case _:
             raise Refused(405, "Only GET and POST are allowed here.", {"allow": METHODS})
 
 
-async def respond_with(result: Result, compress_bytes: int, scope: Scope, send: Send) -> None:
+def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
+    """Charge the client for what it asks. Raises Shed if that is too much."""
+    if not executor.knows(operation):
+        load.charge(scope, PREPARING)
+    load.charge(scope, max(1, executor.cost(operation)))
+
+
+async def respond_with(
+    result: Result, media_type: bytes, compress_bytes: int, scope: Scope, headers: Headers, send: Send
+) -> None:
     """Answer with a result, compressed if it has so many bytes and the client accepts it; 0: never."""
     body = encode(result)
-    headers = [(b"content-type", JSON)]
+    told = [(b"content-type", media_type)]
     if 0 < compress_bytes <= len(body):
-        headers.append((b"vary", b"accept-encoding"))
-        if accepts_gzip(header(scope, b"accept-encoding")):
+        told.append((b"vary", b"accept-encoding"))
+        if accepts_gzip(headers.get(b"accept-encoding", b"")):
             body = compress(body, compresslevel=1)
-            headers.append((b"content-encoding", b"gzip"))
-    answer_now: AnswerNow | None = scope.get("extensions", {}).get(ANSWER_NOW)
-    if answer_now and answer_now(200, headers, body):
+            told.append((b"content-encoding", b"gzip"))
+    status = status_of(result, media_type)
+    now: AnswerNow | None = scope.get("extensions", {}).get(ANSWER_NOW)
+    if now and now(status, told, body):
         return
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    told.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": told})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -130,18 +169,23 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def _body(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
+async def _body(headers: Headers, receive: Receive, at_most: int) -> bytes:
+    body, size, more = b"", int(headers.get(b"content-length", b"0")), True
+    while more and size <= at_most:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
         more = message.get("more_body", False)
+        size = len(body)
+    if size > at_most:
+        raise Refused(413, f"The body has more than {at_most} bytes.", {"connection": "close"})
     return body
 
 
 def _converted(given: Any) -> Operation:
+    if isinstance(given, list):
+        raise Refused(400, "A request has one operation; batches are not taken.")
     if not isinstance(given, dict):
         raise Refused(400, "The request must be a JSON object.")
     try:

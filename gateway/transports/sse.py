@@ -4,12 +4,16 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 """
 
 from graphql import OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from gateway.execution import Executor, Operation, Result
+from gateway.execution import Executor, NotExecutable, Operation, Result
 from gateway.json import encode
-from gateway.transports.requests import Refused, read_operation
+from gateway.limits.configured import Limits
+from gateway.limits.origins import Headers
+from gateway.limits.shed import Shed
+from gateway.settings import Settings
+from gateway.transports.requests import Refused, charge, read_operation
 from gateway.transports.resumption import Cursors, continued
 from gateway.transports.streams import respond
 from gateway.wiring import Gateway
@@ -39,30 +43,36 @@ class Events:
 class EventStream:
     """An ASGI application that executes an operation and streams its results."""
 
-    def __init__(self, executor: Executor, keep_alive_s: float) -> None:
+    def __init__(self, executor: Executor, settings: Settings, limits: Limits) -> None:
         self._executor = executor
-        self._keep_alive_s = keep_alive_s
+        self._keep_alive_s = settings.keep_alive_s
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the source ends or the client goes away; refuse what is no request for events."""
-        request = Request(scope, receive)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            operation = await self._asked(request)
+            operation = await self._asked(scope, headers, receive)
+            gateway: Gateway = scope["app"].state.gateway
+            if cursor := headers.get(b"last-event-id"):
+                operation = continued(self._executor, operation, cursor.decode("latin-1"))
+            form = Events(Cursors(self._executor, operation))
+            with self._limits.load.subscription(scope):
+                await respond(self._executor, operation, form, self._keep_alive_s, gateway, receive, send)
         except Refused as refused:
-            return await refused.response(scope, receive, send)
+            await refused.response()(scope, receive, send)
+        except (NotExecutable, Shed) as error:
+            await Refused.of(error).response()(scope, receive, send)
         except ClientDisconnect:
-            return None
-        gateway: Gateway = scope["app"].state.gateway
-        if cursor := request.headers.get("last-event-id"):
-            operation = continued(self._executor, operation, cursor)
-        form = Events(Cursors(self._executor, operation))
-        return await respond(self._executor, operation, form, self._keep_alive_s, gateway, receive, send)
+            pass
 
-    async def _asked(self, request: Request) -> Operation:
-        operation = await read_operation(request.scope, request.receive)
-        accepted = request.headers.get("accept", "*/*")
-        if not any(kind in accepted for kind in (MEDIA_TYPE, "text/*", "*/*")):
+    async def _asked(self, scope: Scope, headers: Headers, receive: Receive) -> Operation:
+        operation = await read_operation(scope, headers, receive, self._limits)
+        accepted = headers.get(b"accept", b"*/*")
+        if not any(kind in accepted for kind in (MEDIA_TYPE.encode(), b"text/*", b"*/*")):
             raise Refused(406, f"Answers here are {MEDIA_TYPE}.")
-        if request.method == "GET" and self._executor.kind(operation) is OperationType.MUTATION:
+        if scope["method"] == "GET" and self._executor.kind(operation) is OperationType.MUTATION:
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
+        if self._limits.load.has_rates:
+            charge(self._limits.load, scope, self._executor, operation)
         return operation

@@ -5,20 +5,20 @@ not read is not kept here: the live view coalesces it.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from graphql import GraphQLError, OperationType
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from gateway.drain import Drain
-from gateway.execution import Executor, Operation
+from gateway.execution import Executor, NotExecutable, Operation
 from gateway.json import encode
+from gateway.limits.configured import Limits
+from gateway.limits.origins import is_foreign
+from gateway.limits.shed import Shed
 from gateway.server import WRITE_NOW
 from gateway.settings import Settings
 from gateway.transports.messages import (
@@ -34,11 +34,11 @@ from gateway.transports.messages import (
     read,
     text_frame,
 )
+from gateway.transports.requests import charge
 from gateway.wiring import Context, Gateway
 from projector.tasks import Task, end, ended, first_of
 from read_model.watches import Batch
-
-log = logging.getLogger(__name__)
+from schema.errors import told
 
 WriteNow = Callable[[bytes], bool]
 
@@ -49,31 +49,42 @@ REASON_BYTES = 123
 class Sockets:
     """An ASGI application that talks to whoever opens a socket."""
 
-    def __init__(self, executor: Executor, settings: Settings) -> None:
+    def __init__(self, executor: Executor, settings: Settings, limits: Limits) -> None:
         self._executor = executor
         self._settings = settings
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Accept the socket, unless a page of another origin opens it, and serve it until it is closed."""
         await receive()  # websocket.connect
-        if not _same_origin(Headers(scope=scope)):
-            await send({"type": "websocket.close"})
-        elif SUBPROTOCOL not in scope["subprotocols"]:
+        if is_foreign(dict(scope["headers"]), self._limits.origins):
+            return await send({"type": "websocket.close"})
+        try:
+            if SUBPROTOCOL not in scope["subprotocols"]:
+                raise Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"Only {SUBPROTOCOL} is spoken here.")
+            with self._limits.load.socket(scope):
+                await self._serve(scope, receive, send)
+        except Closing as closing:
             await send({"type": "websocket.accept"})
-            await _close(send, Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"Only {SUBPROTOCOL} is spoken here."))
-        else:
-            gateway: Gateway = scope["app"].state.gateway
-            conversation = Conversation(
-                self._executor,
-                self._settings,
-                gateway.context,
-                gateway.drain,
-                receive,
-                send,
-                scope.get("extensions", {}).get(WRITE_NOW),
-            )
-            with gateway.drain.holding():
-                await conversation.run()
+            await _close(send, closing)
+        except Shed as shed:
+            await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+            await _close(send, Closing(Code.TOO_MANY, f"{shed} Try again in {shed.retry_after_s:g} s."))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway: Gateway = scope["app"].state.gateway
+        conversation = Conversation(
+            self._executor,
+            self._settings,
+            self._limits,
+            gateway.context,
+            gateway.drain,
+            scope,
+            receive,
+            send,
+        )
+        with gateway.drain.holding():
+            await conversation.run()
 
 
 class Conversation:
@@ -83,19 +94,22 @@ class Conversation:
         self,
         executor: Executor,
         settings: Settings,
+        limits: Limits,
         context: Context,
         drain: Drain,
+        scope: Scope,
         receive: Receive,
         send: Send,
-        write_now: WriteNow | None,
     ) -> None:
         self._executor = executor
         self._settings = settings
+        self._limits = limits
         self._context = context
         self._drain = drain
+        self._scope = scope
         self._receive = receive
         self._asgi_send = send
-        self._write_now = write_now
+        self._write_now: WriteNow | None = scope.get("extensions", {}).get(WRITE_NOW)
         self._until_init = asyncio.timeout(settings.socket_init_s)
         self._acknowledged = False
         self._operations: dict[str, Task] = {}
@@ -142,7 +156,7 @@ class Conversation:
         match message:
             case ConnectionInit():
                 if self._acknowledged:
-                    raise Closing(Code.TOO_MANY_INITS, "Too many initialisation requests")
+                    raise Closing(Code.TOO_MANY, "Too many initialisation requests")
                 self._until_init.reschedule(None)
                 self._acknowledged = True
                 await self._send({"type": "connection_ack"})
@@ -163,7 +177,8 @@ class Conversation:
             raise Closing(Code.SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
         limit = self._settings.socket_operations
         if len(self._operations) >= limit:
-            await self._send(_error(id, f"At most {limit} operations at a time.", "TOO_MANY_OPERATIONS"))
+            message = f"At most {limit} operations at a time."
+            await self._send(_error(id, message, {"code": "TOO_MANY_OPERATIONS"}))
         elif not self._drain.begun:
             task = asyncio.create_task(self._operate(id, operation))
             self._operations[id] = task
@@ -173,20 +188,34 @@ class Conversation:
     async def _operate(self, id: str, operation: Operation) -> None:
         """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
         try:
-            send = partial(self._send_now, id) if self._write_now else None
-            async with aclosing(self._executor.stream(operation, self._context, send)) as results:
-                async for result in results:
-                    if "data" not in result:
-                        return await self._end(id, {"type": "error", "id": id, "payload": result["errors"]})
-                    await self._send({"type": "next", "id": id, "payload": result})
-            if self._drain.begun and self._executor.kind(operation) is OperationType.SUBSCRIPTION:
-                return None  # so that the client asks again elsewhere
-            await self._end(id, {"type": "complete", "id": id})
+            operation = self._limits.persisted.found(operation)
+            if self._limits.load.has_rates:
+                charge(self._limits.load, self._scope, self._executor, operation)
+            if self._executor.kind(operation) is not OperationType.SUBSCRIPTION:
+                return await self._pass_on(id, operation)
+            with self._limits.load.subscription(self._scope):
+                await self._pass_on(id, operation)
         except OSError:  # the client has gone
             pass
-        except Exception:
-            log.exception("an operation failed")
-            await self._end(id, _error(id, "Unexpected error.", "INTERNAL"))
+        except NotExecutable as error:
+            await self._end(id, _error(id, str(error), {"code": error.code}))
+        except Shed as shed:
+            await self._end(id, _error(id, str(shed), shed.extensions))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            message, extensions = told(GraphQLError(str(error), original_error=error))
+            await self._end(id, _error(id, message, extensions))
+
+    async def _pass_on(self, id: str, operation: Operation) -> None:
+        """Send the results of an operation, and its end unless it goes on elsewhere."""
+        send = partial(self._send_now, id) if self._write_now else None
+        async with aclosing(self._executor.stream(operation, self._context, send)) as results:
+            async for result in results:
+                if "data" not in result:
+                    return await self._end(id, {"type": "error", "id": id, "payload": result["errors"]})
+                await self._send({"type": "next", "id": id, "payload": result})
+        if self._drain.begun and self._executor.kind(operation) is OperationType.SUBSCRIPTION:
+            return None  # so that the client asks again elsewhere
+        return await self._end(id, {"type": "complete", "id": id})
 
     def _send_now(self, id: str, batch: Batch, what: Hashable, result: bytes) -> bool:
         """Send a result that was encoded for many; the same frame to all who have given it the same id."""
@@ -212,15 +241,5 @@ async def _close(send: Send, closing: Closing) -> None:
         await send({"type": "websocket.close", "code": int(closing.code), "reason": reason})
 
 
-def _error(id: str, message: str, code: str) -> dict[str, Any]:
-    return {"type": "error", "id": id, "payload": [GraphQLError(message, extensions={"code": code}).formatted]}
-
-
-def _same_origin(headers: Headers) -> bool:
-    """Whether who asks is no page of another origin: browsers say where the page is from, and let any page ask."""
-    origin = headers.get("origin")
-    return (
-        origin is None
-        or headers.get("sec-fetch-site") == "same-origin"
-        or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    )
+def _error(id: str, message: str, extensions: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "error", "id": id, "payload": [{"message": message, "extensions": extensions}]}

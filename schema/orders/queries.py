@@ -137,7 +137,13 @@ async def _wait(info: Asked, consistency: ConsistencyInput | None, sku: str | No
         )
         reading, asked = info.context, ASKED.get()
         shown = await wait_for(
-            reading.store, reading.live, reading.parked, consistency_, sku, max_wait_ms=reading.max_wait_ms
+            reading.store,
+            reading.live,
+            reading.parked,
+            consistency_,
+            sku,
+            max_wait_ms=reading.max_wait_ms,
+            waits=reading.waits,
         )
         if asked and not shown:
             asked.satisfied = False

@@ -13,8 +13,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.app import create_app
+from gateway.limits.connections import HttpProtocol
 from gateway.serve import listen
-from gateway.server import HttpProtocol, Server, WebSocketProtocol
+from gateway.server import Server, WebSocketProtocol
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.wiring import Gateway
@@ -74,10 +75,17 @@ async def open_edge(
 ) -> AsyncIterator[Edge]:
     """The application served on a free port, ended with the context."""
     url = f"sqlite:///{store or ':memory:'}"
-    app = create_app(Settings(store_url=url, **settings), telemetry)
+    configured = Settings(store_url=url, **settings)
+    app = create_app(configured, telemetry)
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(
-        app, http=HttpProtocol, ws=WebSocketProtocol, lifespan="on", log_config=None, timeout_graceful_shutdown=1
+        app,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        ws_max_size=configured.max_body_bytes,
+        lifespan="on",
+        log_config=None,
+        timeout_graceful_shutdown=1,
     )
     server = QuietServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

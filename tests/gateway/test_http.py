@@ -178,7 +178,7 @@ async def test_a_gateway_without_a_projector_leaves_projecting_to_others(tmp_pat
         assert answer["order"]["id"] == ORDER_ID
 
 
-LONG = "{ " + " ".join(f"name{number}: __typename" for number in range(200)) + " }"
+LONG = "{ " + " ".join(f"name{number}{'x' * 40}: __typename" for number in range(50)) + " }"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ LONG = "{ " + " ".join(f"name{number}: __typename" for number in range(200)) + "
 async def test_a_long_answer_is_compressed_for_who_accepts_it(edge: Edge, accepted: str, compressed: bool) -> None:
     headers = {"accept-encoding": accepted}
     async with edge.http.post(f"{edge.url}/graphql", json={"query": LONG}, headers=headers) as answer:
-        assert len((await answer.json())["data"]) == 200
+        assert len((await answer.json())["data"]) == 50
         assert (answer.headers.get("content-encoding"), answer.headers["vary"]) == (
             "gzip" if compressed else None,
             "accept-encoding",

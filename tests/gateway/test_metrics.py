@@ -122,13 +122,15 @@ async def test_operations_are_counted_by_type_and_outcome(edge: Edge) -> None:
     counted = {
         (type, outcome): value(metrics, "gateway_operations_total", type=type, outcome=outcome)
         for type in ("query", "mutation", "invalid")
-        for outcome in ("SUCCESS", "BAD_ID", "INVALID")
+        for outcome in ("SUCCESS", "BAD_ID", "INVALID", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED")
     }
     assert {key: count for key, count in counted.items() if count} == {
         ("query", "SUCCESS"): 1,
         ("query", "BAD_ID"): 1,
         ("mutation", "SUCCESS"): 1,
-        ("invalid", "INVALID"): 3,
+        ("invalid", "INVALID"): 1,
+        ("invalid", "GRAPHQL_PARSE_FAILED"): 1,
+        ("invalid", "GRAPHQL_VALIDATION_FAILED"): 1,
     }
     assert value(metrics, "gateway_operation_seconds_count", type="query") == 2
     assert value(metrics, "gateway_commands_total", command="create", outcome="SUCCESS") == 1

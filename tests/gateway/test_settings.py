@@ -24,6 +24,7 @@ def test_there_is_a_default_for_everything() -> None:
 
 
 FROM_ENVIRONMENT = [
+    ("GATEWAY_ENV", "production", "production"),
     ("STORE_URL", "sqlite:////srv/x.db", "sqlite:////srv/x.db"),
     ("COSMOS_KEY", "swordfish", SecretStr("swordfish")),
     ("COSMOS_DATABASE", "shop", "shop"),
@@ -57,6 +58,31 @@ FROM_ENVIRONMENT = [
     ("KEEP_ALIVE_S", "0.5", 0.5),
     ("COMPRESS_BYTES", "0", 0),
     ("DRAIN_S", "0", 0.0),
+    ("INTROSPECTION", "false", False),
+    ("MAX_DOCUMENT_CHARACTERS", "1", 1),
+    ("MAX_TOKENS", "1", 1),
+    ("MAX_DEPTH", "1", 1),
+    ("MAX_SELECTIONS", "1", 1),
+    ("MAX_ALIASES", "0", 0),
+    ("MAX_DIRECTIVES", "0", 0),
+    ("MAX_FRAGMENTS", "0", 0),
+    ("MAX_COST", "1", 1),
+    ("OPERATION_TIMEOUT_S", "0", 0.0),
+    ("TRUSTED_DOCUMENTS", "documents.json", Path("documents.json")),
+    ("TRUSTED_ONLY", "true", True),
+    ("CORS_ORIGINS", "https://a.example, http://b:1", "https://a.example, http://b:1"),
+    ("MAX_BODY_BYTES", "1", 1),
+    ("MAX_HEADER_BYTES", "1024", 1024),
+    ("REQUEST_TIMEOUT_S", "0.5", 0.5),
+    ("SEND_TIMEOUT_S", "0.5", 0.5),
+    ("MAX_CONNECTIONS", "1", 1),
+    ("MAX_SOCKETS", "1", 1),
+    ("SOCKETS_PER_ADDRESS", "0", 0),
+    ("SUBSCRIPTIONS_PER_IDENTITY", "0", 0),
+    ("MAX_RUNNING", "0", 0),
+    ("MAX_WAITING", "0", 0),
+    ("RATE_PER_IDENTITY", "0", 0.0),
+    ("RATE_PER_ADDRESS", "0", 0.0),
 ]
 
 
@@ -107,6 +133,14 @@ BAD = [
     ("SOCKET_OPERATIONS", "0"),
     ("KEEP_ALIVE_S", "0"),
     ("DRAIN_S", "-1"),
+    ("GATEWAY_ENV", "staging"),
+    ("MAX_TOKENS", "0"),
+    ("CORS_ORIGINS", "*"),
+    ("CORS_ORIGINS", "https://a.example/"),
+    ("CORS_ORIGINS", "null"),
+    ("MAX_HEADER_BYTES", "1000"),
+    ("REQUEST_TIMEOUT_S", "0"),
+    ("RATE_PER_ADDRESS", "-1"),
 ]
 
 

@@ -76,5 +76,6 @@ def test_where_the_stack_ends_there_is_an_error_or_no_plan() -> None:
 
 def test_half_a_character_is_escaped_also_within_structs() -> None:
     assert encode({"data": Operation("\ud800")}) == (
-        b'{"data": {"query": "\\ud800", "operationName": null, "variables": null, "extensions": null}}'
+        b'{"data": {"query": "\\ud800", "operationName": null, "variables": null, "extensions": null, '
+        b'"documentId": null}}'
     )

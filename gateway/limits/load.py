@@ -1,0 +1,73 @@
+"""How much each client may ask for, and have open: by who it is, and by where it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.types import Scope
+
+from gateway.limits.rates import Held, Rate
+from gateway.limits.shed import Shed
+
+PREPARING = 20
+"""What a document costs that was not asked for lately, whatever it turns out to be: it is parsed and validated."""
+RETRY_S = 5.0
+"""When to try again where nobody knows when there will be room."""
+
+
+def identity_of(scope: Scope) -> str:
+    """Who asks."""
+    return address_of(scope)
+
+
+def address_of(scope: Scope) -> str:
+    """Where who asks is: the peer, or whom a trusted proxy names."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+class Load:
+    """The bounds of what clients ask for and have open in this process."""
+
+    def __init__(
+        self,
+        by_identity: Rate | None = None,
+        by_address: Rate | None = None,
+        sockets: Held | None = None,
+        subscriptions: Held | None = None,
+    ) -> None:
+        self._rates = [
+            (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
+        ]
+        self.has_rates = bool(self._rates)
+        """Whether it matters what is asked for."""
+        self._sockets = sockets or Held(0, 0)
+        self._subscriptions = subscriptions or Held(0, 0)
+
+    def charge(self, scope: Scope, cost: int) -> None:
+        """Take so much from who asks. Raises Shed if there is less."""
+        for rate, key in self._rates:
+            if wait := rate.take(key(scope), cost):
+                raise Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait)
+
+    @contextmanager
+    def socket(self, scope: Scope) -> Iterator[None]:
+        """A socket, while in the context. Raises Shed."""
+        with _held(self._sockets, address_of(scope), "TOO_MANY_SOCKETS", "Too many sockets are open."):
+            yield
+
+    @contextmanager
+    def subscription(self, scope: Scope) -> Iterator[None]:
+        """A subscription, while in the context. Raises Shed."""
+        message = "Too many subscriptions are followed."
+        with _held(self._subscriptions, identity_of(scope), "TOO_MANY_SUBSCRIPTIONS", message):
+            yield
+
+
+@contextmanager
+def _held(held: Held, key: str, code: str, message: str) -> Iterator[None]:
+    if not held.take(key):
+        raise Shed(code, message, RETRY_S)
+    try:
+        yield
+    finally:
+        held.give(key)

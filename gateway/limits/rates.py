@@ -1,0 +1,59 @@
+"""How much a client may ask for in a time: token buckets, one for each key, in the memory of this process."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+MAX_KEYS = 10_000
+
+
+class Rate:
+    """So much cost per second, and `burst` of it at once, for each key; who has not asked lately is forgotten."""
+
+    def __init__(self, per_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str, cost: float) -> float:
+        """Take so much, if it is there; else nothing, and return the seconds until it is.
+
+        What costs more than a burst costs all of it.
+        """
+        now, cost = self._clock(), min(cost, self._burst)
+        left, since = self._left.pop(key, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._per_second)
+        missing = cost - left
+        self._left[key] = (left if missing > 0 else left - cost, now)
+        if len(self._left) > MAX_KEYS:
+            self._left.popitem(last=False)
+        return max(0.0, missing / self._per_second)
+
+
+class Held:
+    """How many of something there are, in all and for each key."""
+
+    def __init__(self, at_most: int, of_each: int) -> None:
+        """0: any number."""
+        self._at_most = at_most
+        self._of_each = of_each
+        self._held: dict[str, int] = {}
+        self.total = 0
+
+    def take(self, key: str) -> bool:
+        """Count one more; false, and nothing counted, where there are as many as there may be."""
+        mine = self._held.get(key, 0)
+        if 0 < self._at_most <= self.total or 0 < self._of_each <= mine:
+            return False
+        self._held[key] = mine + 1
+        self.total += 1
+        return True
+
+    def give(self, key: str) -> None:
+        """Count one less."""
+        self.total -= 1
+        if self._held[key] == 1:
+            del self._held[key]
+        else:
+            self._held[key] -= 1

@@ -1,0 +1,78 @@
+"""What is being executed: at most so much at a time, and nothing for longer than it may take."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from gateway.limits.shed import Shed
+from projector.tasks import Task, to_the_end
+
+T = TypeVar("T")
+
+
+class Running:
+    """The queries and commands of a process.
+
+    All queries may take the same time, so that the first to begin is the first to be late, and one timer is enough.
+    """
+
+    def __init__(self, at_most: int = 0, seconds: float = 0.0) -> None:
+        """`at_most` at a time, each for at most `seconds`; 0: any number of them."""
+        self._at_most = at_most
+        self._seconds = seconds
+        self._queries: dict[Task, float] = {}
+        self._commands: set[Task] = set()
+        self._late: set[Task] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def admit(self) -> None:
+        """Raises Shed if there is no room for one more."""
+        if 0 < self._at_most <= len(self._queries) + len(self._commands):
+            raise Shed("OVERLOADED", "The service has too much to do at the moment; try again.", 1.0)
+
+    def begin(self) -> Task:
+        """The query of the current task begins; the task is cancelled when its time is up."""
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task
+        self._queries[task] = until = loop.time() + self._seconds
+        if self._timer is None and self._seconds:
+            self._timer = loop.call_at(until, self._look)
+        return task
+
+    def is_late(self, task: Task) -> bool:
+        """Whether the task was cancelled because its time is up, and for nothing else; then it goes on."""
+        if task not in self._late:
+            return False
+        self._late.discard(task)
+        return not task.uncancel()
+
+    def end(self, task: Task) -> None:
+        """Its query has ended."""
+        self._queries.pop(task, None)
+        self._late.discard(task)
+
+    async def finished(self, command: Coroutine[Any, Any, T]) -> T:
+        """What a command returns; it is finished also if the caller is cancelled. Raises NotYet when its time is up."""
+        task = asyncio.ensure_future(command)
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
+        return await to_the_end(task, self._seconds or None)
+
+    async def close(self) -> None:
+        """Wait for the commands that nobody waits for any more."""
+        if self._timer:
+            self._timer.cancel()
+        if self._commands:
+            await asyncio.wait(self._commands, timeout=self._seconds or None)
+
+    def _look(self) -> None:
+        """Cancel what is late, and look again when the next one will be."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for task, until in list(self._queries.items()):
+            if until > loop.time():
+                self._timer = loop.call_at(until, self._look)
+                return
+            del self._queries[task]
+            self._late.add(task)
+            task.cancel()

@@ -1,0 +1,214 @@
+"""Limits on load: beyond them a quick answer with a hint, and those within them are served."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.limits.configured import limits_of
+from gateway.settings import Settings
+from tests.gateway.edge import Edge, open_edge
+from tests.gateway.subscribers import EVENTS, MULTIPART
+from tests.projector.world import PATIENCE_S, until
+from tests.schema.api import UUIDS, new_order
+
+ASK = {"query": "{ orders(first: 10) { nodes { id } } }"}
+FOLLOW = "subscription { ordersUpdated { kind } }"
+CREATE = """mutation($input: CreateOrderInput!) { createOrder(input: $input) {
+  __typename ... on OrderCommandSucceeded { consistencyToken replayed } } }"""
+WAIT = """query($after: [ConsistencyToken!]!, $id: ID!) {
+  order(id: $id, consistency: {after: $after, waitMs: 10000, onTimeout: ERROR}) { id } }"""
+
+
+async def answered(edge: Edge, body: Any, **headers: str) -> tuple[int, str | None, dict[str, str]]:
+    """The status of an answer, the code of its first error, and its headers."""
+    async with edge.http.post(f"{edge.url}/graphql", json=body, headers=headers) as answer:
+        errors = (await answer.json()).get("errors")
+        return answer.status, errors and errors[0]["extensions"]["code"], dict(answer.headers)
+
+
+async def begin(socket: Any, query: str, id: str = "1") -> Any:
+    """What is answered to an operation on a socket."""
+    await socket.send_json({"type": "subscribe", "id": id, "payload": {"query": query}})
+    async with asyncio.timeout(PATIENCE_S):
+        return await socket.receive_json()
+
+
+async def test_who_asks_too_much_is_told_when_to_ask_again() -> None:
+    async with open_edge(rate_per_address=5.0) as edge:
+        assert (await answered(edge, ASK))[:2] == (200, None)  # 20 for a new document, and 30 of the 50
+        status, code, headers = await answered(edge, ASK)
+        assert (status, code) == (429, "RATE_LIMITED")
+        assert 1 <= int(headers["Retry-After"]) <= 6
+        status, _, _ = await answered(edge, {"query": "{"})
+        assert status == 429  # what is wrong is charged for too
+        async with edge.websocket() as socket:
+            await socket.send_json({"type": "connection_init"})
+            await socket.receive_json()
+            told = await begin(socket, ASK["query"])
+            assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+            assert told["payload"][0]["extensions"]["retryAfter"] > 0
+        async with edge.http.post(f"{edge.url}/graphql/stream", json=ASK) as answer:
+            assert answer.status == 429
+
+
+async def test_one_who_asks_too_much_leaves_others_alone() -> None:
+    async with open_edge(rate_per_identity=5.0) as edge:
+        for address, expected in (("192.0.2.1", 200), ("192.0.2.1", 429), ("192.0.2.2", 200)):
+            # A proxy on this machine is trusted to name whom it asks for.
+            assert (await answered(edge, ASK, **{"x-forwarded-for": address}))[0] == expected
+
+
+async def test_a_socket_too_many_is_closed_with_a_hint() -> None:
+    async with open_edge(sockets_per_address=1) as edge, edge.websocket():
+        async with edge.websocket() as socket:
+            closed = await socket.receive()
+            assert (closed.data, "Try again in" in (closed.extra or "")) == (4429, True)
+        assert (await answered(edge, ASK))[0] == 200
+
+
+async def test_a_socket_that_has_closed_makes_room() -> None:
+    async with open_edge(max_sockets=1) as edge:
+
+        async def accepted() -> bool:
+            async with edge.websocket() as socket:
+                await socket.send_json({"type": "connection_init"})
+                told = await socket.receive()
+                return "connection_ack" in str(told.data)
+
+        for _ in range(3):
+            await until(accepted)
+
+
+async def test_a_subscription_too_many_is_an_error_and_one_that_ends_makes_room() -> None:
+    async with open_edge(subscriptions_per_identity=2) as edge, AsyncExitStack() as stack:
+        socket = await stack.enter_async_context(edge.websocket())
+        await socket.send_json({"type": "connection_init"})
+        await socket.receive_json()
+        assert [(await begin(socket, FOLLOW, id))["type"] for id in "12"] == ["next", "next"]
+        told = await begin(socket, FOLLOW, "3")
+        assert (told["id"], told["payload"][0]["extensions"]["code"]) == ("3", "TOO_MANY_SUBSCRIPTIONS")
+        assert (await begin(socket, "{ __typename }", "4"))["type"] == "next"
+        for path, accept in (("/graphql", MULTIPART), ("/graphql/stream", EVENTS)):
+            headers = {"accept": accept}
+            async with edge.http.post(edge.url + path, json={"query": FOLLOW}, headers=headers) as answer:
+                code = (await answer.json())["errors"][0]["extensions"]["code"]
+                assert (answer.status, code, "retry-after" in answer.headers) == (429, "TOO_MANY_SUBSCRIPTIONS", True)
+        await socket.send_json({"type": "complete", "id": "1"})
+
+        async def begun() -> bool:
+            async with edge.http.post(
+                f"{edge.url}/graphql/stream", json={"query": FOLLOW}, headers={"accept": EVENTS}
+            ) as answer:
+                return answer.status == 200
+
+        await until(begun)
+
+
+async def waiting(edge: Edge) -> dict[str, Any]:
+    """A request that waits for what nobody projects."""
+    created = (await edge.ask(CREATE, {"input": new_order(orderUuid=UUIDS[1])}))["createOrder"]
+    variables = {"after": [created["consistencyToken"]], "id": f"order:ada:{UUIDS[1]}"}
+    return {"query": WAIT, "variables": variables}
+
+
+async def test_one_that_would_wait_too_many_is_told_at_once() -> None:
+    async with open_edge(projector=False, max_waiting=1) as edge:
+        request = await waiting(edge)
+        first = asyncio.create_task(answered(edge, request))
+        await until(lambda: edge.gateway.context.waits.held == 1)
+        assert (await answered(edge, request))[:2] == (200, "TOO_MANY_WAITING")
+        assert (await answered(edge, ASK))[:2] == (200, None)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await until(lambda: edge.gateway.context.waits.held == 0)
+
+
+async def test_one_too_many_at_a_time_is_told_at_once_on_every_transport() -> None:
+    async with open_edge(projector=False, max_running=1) as edge:
+        request = await waiting(edge)
+        first = asyncio.create_task(answered(edge, request))
+        await until(lambda: edge.gateway.context.waits.held == 1)
+        status, code, headers = await answered(edge, ASK)
+        assert (status, code, headers["Retry-After"]) == (503, "OVERLOADED", "1")
+        async with edge.websocket() as socket:
+            await socket.send_json({"type": "connection_init"})
+            await socket.receive_json()
+            told = await begin(socket, "{ __typename }")
+            assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "OVERLOADED")
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await until(lambda: edge.gateway.context.waits.held == 0)
+        assert (await answered(edge, ASK))[:2] == (200, None)
+
+
+async def test_a_query_that_takes_too_long_is_cancelled_and_told_so() -> None:
+    async with open_edge(projector=False, operation_timeout_s=0.2) as edge:
+        request = await waiting(edge)
+        assert (await answered(edge, request))[:2] == (200, "OPERATION_TIMEOUT")
+        assert edge.gateway.context.waits.held == 0
+        async with edge.websocket() as socket:
+            await socket.send_json({"type": "connection_init"})
+            await socket.receive_json()
+            await socket.send_json({"type": "subscribe", "id": "1", "payload": request})
+            told = await socket.receive_json()
+            assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "OPERATION_TIMEOUT")
+            assert (await begin(socket, "{ __typename }", "2"))["type"] == "next"
+
+
+async def test_a_command_that_takes_too_long_is_finished_and_may_be_sent_again() -> None:
+    async with open_edge(operation_timeout_s=0.2) as edge:
+        let_go, context = asyncio.Event(), edge.gateway.context
+
+        async def slow(*arguments: Any) -> Any:
+            await let_go.wait()
+            return await context.execute(*arguments)
+
+        gateway = edge.gateway
+        edge.app.state.gateway = replace(gateway, context=replace(context, execute=slow))
+        command = {"query": CREATE, "variables": {"input": new_order(commandId=UUIDS[5], orderUuid=UUIDS[1])}}
+        status, text = await edge.post(command)
+        (error,) = json.loads(text)["errors"]
+        assert (status, error["extensions"]) == (200, {"code": "OPERATION_TIMEOUT", "outcome": "UNKNOWN"})
+        let_go.set()
+        edge.app.state.gateway = gateway
+
+        async def replayed() -> bool:
+            _, text = await edge.post(command)
+            return bool(json.loads(text)["data"]["createOrder"]["replayed"])
+
+        await until(replayed)
+
+
+async def test_a_connection_too_many_is_answered_with_503() -> None:
+    async with open_edge(max_connections=1) as edge, edge.websocket():
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(edge.url.rpartition(":")[2]))
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 5" in answer
+        finally:
+            writer.close()
+
+
+def test_production_is_strict_where_nothing_else_is_set() -> None:
+    strict, lax = limits_of(Settings(gateway_env="production")), limits_of(Settings(gateway_env="development"))
+    assert [(one.bounds.introspection, one.bounds.suggestions, one.load.has_rates) for one in (strict, lax)] == [
+        (False, False, True),
+        (True, True, False),
+    ]
+    chosen = limits_of(Settings(gateway_env="production", introspection=True, rate_per_identity=0, rate_per_address=0))
+    assert (chosen.bounds.introspection, chosen.load.has_rates) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["max_running", "operation_timeout_s", "max_waiting"])
+async def test_there_is_no_bound_where_it_is_zero(name: str) -> None:
+    settings: dict[str, Any] = {name: 0}
+    async with open_edge(**settings) as edge:
+        created = (await edge.ask(CREATE, {"input": new_order(orderUuid=UUIDS[1])}))["createOrder"]
+        variables = {"after": [created["consistencyToken"]], "id": f"order:ada:{UUIDS[1]}"}
+        assert await edge.ask(WAIT, variables) == {"order": {"id": f"order:ada:{UUIDS[1]}"}}

@@ -1,0 +1,51 @@
+"""One served process, which all attacks of a file go to: it must outlive each of them."""
+
+import os
+import re
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.processes import GATEWAY
+from tests.security.attacked import Attacked, client_of
+
+ADDRESS = re.compile(r"Serving (http://\S+) from")
+SETTINGS = {
+    "INTROSPECTION": "false",
+    "REQUEST_TIMEOUT_S": "1",
+    "SEND_TIMEOUT_S": "1",
+    "CORS_ORIGINS": "https://shop.example",
+    "SIGNING_KEY": "k" * 32,
+}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a gateway is served, with what a developer needs switched off and little patience; and what it logs."""
+    store = tmp_path_factory.mktemp("store") / "gateway.db"
+    log = Path(f"{store}.log")
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [GATEWAY, "serve", "--port", "0", "--store", f"sqlite:///{store}"],
+            stderr=stderr,
+            env={**os.environ, **SETTINGS},
+        )
+    try:
+        while not (served := ADDRESS.search(log.read_text())):
+            assert process.poll() is None, log.read_text()
+        yield served[1]
+        assert process.poll() is None, log.read_text()
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert "Traceback" not in log.read_text(), log.read_text()
+    assert process.returncode == 0
+
+
+@pytest.fixture
+async def attacked(address: str) -> AsyncIterator[Attacked]:
+    """The gateway, and somebody else who is served by it, before, while and after it is attacked."""
+    async with client_of(address) as attacked, attacked.others():
+        yield attacked

@@ -1,0 +1,127 @@
+"""Connections that are opened, and not used as they are meant to be: each ends, and the others are served meanwhile."""
+
+import asyncio
+import resource
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.gateway.raw import RawClient
+from tests.schema.api import UUIDS, new_order
+from tests.security.attacked import HEAD, Attacked
+
+HALF_OPEN = 1_000
+CREATE = "mutation($input: CreateOrderInput!) { createOrder(input: $input) { __typename } }"
+
+
+async def test_slow_headers_are_not_waited_for(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+
+    async def drip() -> None:
+        await raw.send(HEAD)
+        while not raw.writer.transport.is_closing():
+            await raw.send(b"x: y\r\n")
+            await asyncio.sleep(0.1)
+
+    dripping = asyncio.create_task(drip())
+    assert b" 408 " in await raw.head()
+    raw.close()
+    await dripping
+
+
+async def test_a_slow_body_is_not_waited_for(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+
+    async def drip() -> None:
+        await raw.send(HEAD + b"content-length: 100000\r\n\r\n")
+        while not raw.writer.transport.is_closing():
+            await raw.send(b" ")
+            await asyncio.sleep(0.1)
+
+    dripping = asyncio.create_task(drip())
+    assert b" 408 " in await raw.head()
+    raw.close()
+    await dripping
+
+
+async def test_a_body_that_goes_on_behind_its_answer_is_not_taken_for_ever(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+    await raw.send(HEAD.replace(b"json", b"text") + b"transfer-encoding: chunked\r\n\r\n")
+    assert b" 415 " in await raw.head()
+
+    async def drip() -> None:
+        while not raw.writer.transport.is_closing():
+            await raw.send(b"1\r\n \r\n")
+            await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    await raw.answer()
+    raw.close()
+    await dripping
+
+
+async def test_a_connection_that_says_nothing_is_ended(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+    assert await raw.answer() == b""
+    raw.close()
+
+
+async def test_a_thousand_half_open_sockets_are_ended(attacked: Attacked) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < HALF_OPEN * 2:
+        pytest.skip("this machine allows too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, HALF_OPEN * 2), hard))
+    begun = b"GET /graphql HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    raws = [await attacked.raw() for _ in range(HALF_OPEN)]
+    for number, raw in enumerate(raws):
+        await raw.send(begun if number % 2 else b"")
+    answers = await asyncio.gather(*(raw.answer() for raw in raws))
+    assert all(b" 408 " in answer for answer in answers[1::2])
+    for raw in raws:
+        raw.close()
+
+
+async def test_an_answer_that_nobody_reads_is_cut_off(attacked: Attacked) -> None:
+    """So many pipelined requests that their answers do not fit into what the systems between take."""
+    for order in range(50):
+        items = [{"sku": f"s{n}", "title": "x" * 200, "quantity": 1, "unitPrice": "1"} for n in range(20)]
+        input = new_order("flood", orderUuid=UUIDS[order], items=items)
+        await attacked.post({"query": CREATE, "variables": {"input": input}})
+    query = b'{"query": "{ customerOrders(customerId: \\"flood\\", first: 50) { nodes { id items { title sku } } } }"}'
+    client = RawClient(attacked.url)
+    await client.connect()
+    request = HEAD + b"content-length: %d\r\n\r\n" % len(query) + query
+
+    async def flood() -> None:
+        while True:
+            await client.write(request)
+
+    with pytest.raises(ConnectionError):
+        await flood()
+    client.reset()
+
+
+async def test_a_socket_that_reads_nothing_and_pings_is_cut_off(attacked: Attacked) -> None:
+    client = RawClient(attacked.url)
+    await client.handshake()
+
+    async def flood() -> None:
+        while True:
+            await client.write((b"\x89\xfd\0\0\0\0" + b"x" * 125) * 500)
+
+    with pytest.raises(ConnectionError):
+        await flood()
+    client.reset()
+
+
+async def test_sockets_that_read_nothing_hold_nobody_up(attacked: Attacked) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(20):
+            client = RawClient(attacked.url)
+            stack.callback(client.reset)
+            await client.begin("subscription { ordersUpdated { kind orders { id items { title } } } }")
+        for number in range(20):
+            status, answer = await attacked.post(
+                {"query": CREATE, "variables": {"input": new_order("unread", orderUuid=UUIDS[100 + number])}}
+            )
+            assert (status, "errors" in answer) == (200, False), answer
