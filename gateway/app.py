@@ -15,6 +15,7 @@ from gateway.edge import Requests
 from gateway.execution import Executor
 from gateway.health import own_port
 from gateway.pages import page_routes
+from gateway.production import check_fit
 from gateway.settings import Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
 from gateway.transports import GRAPHQL_PATH, transport_routes
@@ -51,8 +52,12 @@ class Application(Starlette):
 
 
 def create_app(settings: Settings | None = None, telemetry: Telemetry | None = None) -> Starlette:
-    """The application; it opens the store when it is started, and closes it when it is stopped."""
+    """The application; it opens the store when it is started, and closes it when it is stopped.
+
+    Raises BadSettings for what is not fit for production.
+    """
     settings = settings or read_settings()
+    check_fit(settings)
     telemetry = telemetry or open_telemetry(settings)
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ from uvicorn.supervisors import multiprocess
 
 from gateway import logs
 from gateway.server import Server, WebSocketProtocol, Worker
-from gateway.settings import Settings
+from gateway.settings import SECRETS, Settings
 
 NEAR = 64
 
@@ -47,7 +47,7 @@ def serve(settings: Settings, listener: socket.socket, workers: int) -> None:
         settings = settings.model_copy(update={"metrics": False})
     # The application reads its settings from the environment, also in workers, which are processes of their own. Of
     # those that are no secret, what was given on the command line must be there too.
-    plain = settings.model_dump(exclude={"cosmos_key"}, exclude_none=True)
+    plain = settings.model_dump(exclude=set(SECRETS), exclude_none=True)
     os.environ.update({name.upper(): str(value) for name, value in plain.items()})
     config = uvicorn.Config(
         "gateway.app:create_app",

@@ -8,9 +8,10 @@ from gateway.edge import header
 from gateway.execution import Executor, NotExecutable, Operation
 from gateway.settings import Settings
 from gateway.transports import multipart
+from gateway.transports.credentials import context_of
 from gateway.transports.requests import Refused, read_operation, respond_with, while_connected
 from gateway.transports.streams import respond
-from gateway.wiring import Gateway
+from gateway.wiring import Context
 
 
 class Http:
@@ -24,14 +25,14 @@ class Http:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. A query whose client goes away is cancelled; a mutation is finished."""
         try:
+            context = await context_of(scope)
             operation = await read_operation(scope, receive)
-            gateway: Gateway = scope["app"].state.gateway
             kind = self._executor.kind(operation)
             if kind is OperationType.SUBSCRIPTION:
-                return await self._stream(operation, gateway, scope, receive, send)
+                return await self._stream(operation, context, scope, receive, send)
             if kind is OperationType.MUTATION and scope["method"] == "GET":
                 raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-            if result := await while_connected(receive, self._executor.execute(operation, gateway.context)):
+            if result := await while_connected(receive, self._executor.execute(operation, context)):
                 await respond_with(result, self._compress_bytes, scope, send)
         except Refused as refused:
             await refused.response(scope, receive, send)
@@ -40,7 +41,8 @@ class Http:
         except ClientDisconnect:
             pass
 
-    async def _stream(self, operation: Operation, gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stream(self, operation: Operation, context: Context, scope: Scope, receive: Receive, send: Send) -> None:
         if not multipart.accepted(header(scope, b"accept").decode("latin-1")):
             raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
-        await respond(self._executor, operation, multipart.Parts(), self._keep_alive_s, gateway, receive, send)
+        drain = scope["app"].state.gateway.drain
+        await respond(self._executor, operation, context, multipart.Parts(), self._keep_alive_s, drain, receive, send)

@@ -27,15 +27,18 @@ _operations = msgspec.json.Decoder(Operation)
 class Refused(Exception):
     """The request cannot be answered with a result; the message says why, `status` and `headers` say it in HTTP."""
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, code: str = "BAD_REQUEST"
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
+        self.code = code
 
     @property
     def response(self) -> Response:
         """The answer, in the form of a result with an error."""
-        error = {"message": str(self), "extensions": {"code": "BAD_REQUEST"}}
+        error = {"message": str(self), "extensions": {"code": self.code}}
         return json_response({"errors": [error]}, self.status, self.headers)
 
 

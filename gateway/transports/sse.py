@@ -9,10 +9,10 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.execution import Executor, Operation, Result
 from gateway.json import encode
+from gateway.transports.credentials import context_of
 from gateway.transports.requests import Refused, read_operation
 from gateway.transports.resumption import Cursors, continued
 from gateway.transports.streams import respond
-from gateway.wiring import Gateway
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -47,16 +47,17 @@ class EventStream:
         """Stream until the source ends or the client goes away; refuse what is no request for events."""
         request = Request(scope, receive)
         try:
+            context = await context_of(scope)
             operation = await self._asked(request)
         except Refused as refused:
             return await refused.response(scope, receive, send)
         except ClientDisconnect:
             return None
-        gateway: Gateway = scope["app"].state.gateway
         if cursor := request.headers.get("last-event-id"):
             operation = continued(self._executor, operation, cursor)
         form = Events(Cursors(self._executor, operation))
-        return await respond(self._executor, operation, form, self._keep_alive_s, gateway, receive, send)
+        drain = scope["app"].state.gateway.drain
+        return await respond(self._executor, operation, context, form, self._keep_alive_s, drain, receive, send)
 
     async def _asked(self, request: Request) -> Operation:
         operation = await read_operation(request.scope, request.receive)
