@@ -69,9 +69,10 @@ class Callers(Generic[C]):
         if not given:
             return None
         try:
-            return await self.of([(name, value.encode()) for name, value in given])
-        except (AttributeError, UnicodeEncodeError) as error:
+            headers = [(name, value.encode()) for name, value in given]
+        except (AttributeError, UnicodeEncodeError) as error:  # no text, or half of a surrogate pair
             raise self._because("malformed") from error
+        return await self.of(headers)
 
     def forget(self) -> None:
         """Prove everything anew from now on: keys have changed."""

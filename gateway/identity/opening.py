@@ -1,14 +1,17 @@
 """How it is told who asks, as it is configured."""
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 from gateway.identity.callers import Callers
 from gateway.identity.refusals import Reason
-from gateway.production import check_fit
+from gateway.production import LOCAL, check_fit
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
 from schema.context import Viewing
+
+log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Viewing)
 
@@ -24,6 +27,8 @@ def open_callers(
     if settings.token_jwks_url is None and settings.token_secret is None:
         from gateway.identity.development import Development
 
+        if settings.host not in LOCAL:
+            log.warning("no tokens are configured: whoever reaches %s may do everything", settings.host)
         return Callers(context, Development(), refused)
     from gateway.identity.keys import PublishedKeys, SharedKey
     from gateway.identity.tokens import Tokens

@@ -60,12 +60,14 @@ async def respond(
         await send({"type": "http.response.start", "status": 200, "headers": headers.raw})
         await _send(send, form.opening)
         results = executor.stream(operation, context)
-        end = await _pass_on(results, form, keep_alive_s, context.viewer.expires_at, receive, send)
+        follows = executor.kind(operation) is OperationType.SUBSCRIPTION
+        expires_at = context.viewer.expires_at if follows else None  # what ends by itself is answered
+        end = await _pass_on(results, form, keep_alive_s, expires_at, receive, send)
         if end == "gone":
             return
         if end == "expired":
             await _send(send, form.write({"errors": [EXPIRED]}))
-        cut = drain.begun and executor.kind(operation) is OperationType.SUBSCRIPTION
+        cut = drain.begun and follows
         await send({"type": "http.response.body", "body": form.cut if cut else form.ending, "more_body": False})
 
 

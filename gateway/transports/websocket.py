@@ -155,11 +155,13 @@ class Conversation:
                     raise Closing(Code.TOO_MANY_INITS, "Too many initialisation requests")
                 await self._admit(payload)
                 await self._send({"type": "connection_ack"})
-            case Ping(payload=payload):
-                if payload and self._context:
+            case Ping(payload=None):
+                await self._send({"type": "pong"})
+            case Ping(payload=dict(payload)):
+                if self._context:
                     await self._admit(payload)
-                told = {name: one for name, one in (payload or {}).items() if name.lower() != "authorization"}
-                await self._send({"type": "pong", "payload": told} if told else {"type": "pong"})
+                told = {name: value for name, value in payload.items() if name.lower() != "authorization"}
+                await self._send({"type": "pong", "payload": told})
             case Pong():
                 pass
             case Subscribe(id=id, payload=operation):

@@ -79,6 +79,14 @@ async def test_a_token_is_not_passed_over_where_none_can_be_verified(edge: Edge)
     assert (await post(edge, {"authorization": "Basic eDp5"}, ALL)).status == 200  # of a proxy, perhaps
 
 
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
+async def test_a_gateway_that_believes_everyone_warns_of_strangers(
+    host: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_edge(host=host):
+        assert ("whoever reaches 0.0.0.0 may do everything" in caplog.text) is warned
+
+
 async def test_those_who_asked_lately_are_remembered_within_bounds(edge: Edge) -> None:
     callers = edge.gateway.callers
     first = await callers.of([(b"x-development-identity", b"customer:c0")])

@@ -166,7 +166,7 @@ async def test_a_bad_token_in_a_ping_closes_the_socket(issuer: Issuer, guarded: 
 async def test_a_ping_before_the_first_message_lets_nobody_in(issuer: Issuer, guarded: Edge) -> None:
     async with opened(guarded) as socket:
         await socket.socket.send_json({"type": "ping", "payload": {"authorization": f"Bearer {issuer.token()}"}})
-        assert await socket.receive() == {"type": "pong"}
+        assert await socket.receive() == {"type": "pong", "payload": {}}
         await socket.socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": FOLLOW}})
         assert await socket.receive() == 4401
 
