@@ -19,6 +19,7 @@ from gateway.limits.configured import limits_of
 from gateway.limits.connections import Connections
 from gateway.limits.origins import PREFLIGHTED
 from gateway.pages import page_routes
+from gateway.production import check_fit
 from gateway.settings import BadSettings, Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
 from gateway.transports import GRAPHQL_PATH, transport_routes
@@ -76,8 +77,12 @@ def _shared(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
 
 
 def create_app(settings: Settings | None = None, telemetry: Telemetry | None = None) -> Starlette:
-    """The application; it opens the store when it is started, and closes it when it is stopped."""
+    """The application; it opens the store when it is started, and closes it when it is stopped.
+
+    Raises BadSettings for what is not fit for production.
+    """
     settings = settings or read_settings()
+    check_fit(settings)
     telemetry = telemetry or open_telemetry(settings)
     limits = limits_of(settings)
 

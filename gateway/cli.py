@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from gateway import dead_letters, logs, projections
 from gateway.options import StoreOption
+from gateway.production import check_fit
 from gateway.settings import BadSettings, Settings, read_settings
 from projector.generations import Refused
 from store import StoreError
@@ -52,6 +53,7 @@ def serve(
     from gateway import serve as serving
 
     settings = read_settings(store_url=store, host=host, port=port, projector=False if no_projector else None)
+    check_fit(settings)
     if workers > 1 and settings.store_url.endswith(":memory:"):
         raise BadSettings("several workers cannot share a store in memory: give --store a file")
     asyncio.run(_try_store(settings))
@@ -166,9 +168,29 @@ def explain(
 
 
 @app.command()
+def token(
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="For this customer.")] = None,
+    staff: Annotated[bool, typer.Option("--staff", help="For staff.")] = False,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="For a service of this name.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="What the service may do; may be repeated.")] = None,
+    subject: Annotated[str | None, typer.Option(metavar="NAME", help="Who it is, where that is somebody else.")] = None,
+    ttl: Annotated[float, typer.Option(min=1, help="How many seconds it is good for.")] = 3600,
+) -> None:
+    """Print a bearer token to try things with, signed with TOKEN_SECRET. Refused in production.
+
+    The gateway must be set alike: its issuer, audience and claims are in the token.
+    """
+    from gateway.identity.minting import mint, somebody
+
+    viewer = somebody(customer=customer, staff=staff, service=service, scopes=scope or (), subject=subject)
+    typer.echo(mint(read_settings(), viewer, ttl))
+
+
+@app.command()
 def check(store: StoreOption = None) -> None:
     """Check that the settings make sense and the store can be reached; say what is wrong if not."""
     settings = read_settings(store_url=store)
+    check_fit(settings)
     asyncio.run(_try_store(settings))
     typer.echo(f"ok: the settings make sense, and {settings.store_url} is open for reading and writing")
 

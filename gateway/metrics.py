@@ -93,6 +93,13 @@ class Metrics:
         self.subscribers = self._gauge("gateway_subscribers", "Subscriptions that are followed.")
         self.frames = self._tally("gateway_frames", "Frames sent to subscribers.")
 
+        self.denied = self._counter(
+            "gateway_denied", "Fields that who asked may not ask for.", "field", "viewer", "code"
+        )
+        self.unauthenticated = self._counter(
+            "gateway_unauthenticated", "Credentials that proved nothing, by why.", "reason"
+        )
+
         self.applied = self._counter("gateway_projection_applied", "Changes that were projected.", "projection")
         self.batch_changes = self._histogram(
             "gateway_projection_batch_changes", "Changes in a page.", SIZES, "projection"

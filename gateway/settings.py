@@ -2,12 +2,15 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+OFF_IN_PRODUCTION = {"playground": False, "desk": False, "metrics": False}
+"""What is off in production unless it is set: it tells those who look around more than they need."""
 
 
 class Settings(BaseSettings):
@@ -17,7 +20,8 @@ class Settings(BaseSettings):
 
     gateway_env: Literal["development", "production"] = Field(
         "development",
-        description="Where it runs: in `production` what is meant for developers is off, and limits are on.",
+        description="`production` refuses to serve without what keeps others out, bounds the load, and switches off "
+        "what is for trying.",
     )
     store_url: str = Field(
         "sqlite:///data/gateway.db",
@@ -76,6 +80,19 @@ class Settings(BaseSettings):
         None,
         min_length=32,
         description="What cursors and consistency tokens are signed with; without it a key that the store keeps.",
+    )
+    token_jwks_url: str | None = Field(
+        None, description="Where the public keys are that bearer tokens are signed with."
+    )
+    token_secret: SecretStr | None = Field(
+        None, min_length=32, description="What bearer tokens are signed with in development, instead of such keys."
+    )
+    token_issuer: str | None = Field(None, min_length=1, description="Who must have issued a token: its `iss`.")
+    token_audience: str | None = Field(None, min_length=1, description="Who a token must be for: its `aud`.")
+    token_customer_claim: str = Field("customer", min_length=1, description="The claim with the customer's id.")
+    token_roles_claim: str = Field("roles", min_length=1, description="The claim with roles, of which `staff` counts.")
+    token_leeway_s: float = Field(
+        30.0, ge=0, le=600, description="Seconds by which the clocks of issuer and gateway may differ."
     )
     max_wait_ms: int = Field(10_000, ge=0, description="Milliseconds that a query may wait for a write, at most.")
     freshness_s: float = Field(
@@ -150,6 +167,25 @@ class Settings(BaseSettings):
                 raise PydanticCustomError("origin", "must be origins, such as https://shop.example")
         return origins
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_in_production(cls, given: dict[str, object]) -> dict[str, object]:
+        return OFF_IN_PRODUCTION | given if given.get("gateway_env") == "production" else given
+
+    @field_validator("token_jwks_url")
+    @classmethod
+    def _can_be_fetched(cls, url: str | None) -> str | None:
+        if url is not None and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
+            raise PydanticCustomError("url", "must be an http:// or https:// address")
+        return url
+
+    @field_validator("token_secret")
+    @classmethod
+    def _is_the_only_key(cls, secret: SecretStr | None, known: ValidationInfo) -> SecretStr | None:
+        if secret and known.data.get("token_jwks_url"):
+            raise PydanticCustomError("one_kind", "must not be set beside TOKEN_JWKS_URL")
+        return secret
+
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
     def _can_be_exported_to(cls, endpoint: str | None) -> str | None:
@@ -196,5 +232,14 @@ def read_settings(**given: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}, not {fault['input']!r}" for fault in error.errors()]
-        raise BadSettings("\n".join(lines)) from error
+        # A secret must not be told by what is said of it, nor by the error that is behind it.
+        lines = []
+        for fault in error.errors():
+            name = str(fault["loc"][0])
+            shown = "" if name in SECRETS else f", not {fault['input']!r}"
+            lines.append(f"{name.upper()}: {fault['msg']}{shown}")
+        raise BadSettings("\n".join(lines)) from None
+
+
+SECRETS = frozenset(name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation))
+"""The settings that must not be shown."""

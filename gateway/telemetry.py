@@ -1,6 +1,7 @@
 """What this process tells of itself: metrics always, spans where they are wanted; wrapped around what it watches."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -13,10 +14,13 @@ from gateway.observed import ObservedContainer, ObservedStore
 from gateway.settings import Settings
 from gateway.tracing import Tracing, open_tracing
 from projector.observe import LeaseMove, Observer
+from schema.viewer import Viewer
 from store import Document, OutcomeUnknown, Store, StoreError, Throttled
 from write_model.commands import Applied, Command, E, S
 from write_model.handler import Aggregates, execute
 from write_model.refusals import CommandIdReused, Contended, NotFound, Rejected, VersionConflict
+
+log = logging.getLogger(__name__)
 
 SUBSCRIPTION = "subscription"
 
@@ -35,13 +39,14 @@ class Telemetry:
     async def execute(self, aggregates: Aggregates[S, E], command: Command[S, E]) -> Applied[S]:
         """As the write model's `execute`: counted, timed and traced, and the trace stored with the command."""
         outcome, commits, started = "CANCELLED", 0, perf_counter()
+        actor = {"actor": command.actor} if command.actor else {}
 
         def committing() -> None:
             nonlocal commits
             commits += 1
 
         with (
-            bound(command_id=command.id, order_id=command.aggregate_id),
+            bound(command_id=command.id, order_id=command.aggregate_id, **actor),
             self.tracing.span("command", command=command.name) as tell,
         ):
             if self.tracing.on:
@@ -53,12 +58,25 @@ class Telemetry:
                 return applied
             except Exception as error:
                 outcome = outcome_of(error)
+                log.info("the command %s was not carried out: %s", command.name, outcome)
                 raise
             finally:
                 self.metrics.commands.counts[command.name, outcome] += 1
                 self.metrics.command_seconds.observe(command.name, perf_counter() - started)
                 self.metrics.command_retries.counts[(command.name,)] += max(0, commits - 1)
                 tell({"outcome": outcome, "attempts": commits})
+
+    def denied(self, field: str, viewer: Viewer, code: str) -> None:
+        """Take note of who may not ask for a field, and of the code that says why."""
+        self.metrics.denied.labels(field, viewer.kind, code).inc()
+        with bound(actor=viewer.actor or viewer.kind, field=field, code=code):
+            log.warning("denied")
+
+    def unauthenticated(self, reason: str) -> None:
+        """Take note of credentials that proved nothing."""
+        self.metrics.unauthenticated.labels(reason).inc()
+        with bound(reason=reason):
+            log.warning("credentials were refused")
 
     def operation(self, kind: str) -> "ObservedOperation":
         """Counts, times and traces a GraphQL operation of that kind while in the context; it is told each result."""

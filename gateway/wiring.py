@@ -15,6 +15,8 @@ from gateway.bars import bars
 from gateway.drain import Drain
 from gateway.freshness import Freshness
 from gateway.health import Running, own_port
+from gateway.identity import Callers
+from gateway.identity.opening import open_callers
 from gateway.keys import KEYS, open_signer
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
@@ -33,6 +35,7 @@ from schema.context import Reading
 from schema.operations import Operating, ProjectedRange, Projection
 from schema.orders.commands import Writing
 from schema.scalars import format_date_time
+from schema.viewer import NOBODY
 from store import ContainerSpec, Store, StoreUnusable, open_store
 from store import ProvisionStep as Step
 from write_model import orders
@@ -54,6 +57,8 @@ class Gateway(Running):
     """A running gateway, without its HTTP edge."""
 
     context: Context
+    """What the resolvers of who says nothing of themselves are given."""
+    callers: Callers[Context]
 
 
 def now() -> str:
@@ -106,6 +111,8 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
             retention=settings.command_retention_s,
         )
         context = Context(
+            viewer=NOBODY,
+            denied=telemetry.denied,
             store=telemetry.store(serving),
             live=live,
             parked=partial(_is_parked, store, serving),
@@ -119,6 +126,7 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
             execute=telemetry.execute,
             projections=partial(_projections, overview),
         )
+        callers = open_callers(settings, context, supervisor, telemetry.unauthenticated)
         telemetry.metrics.watch(store, supervisor, freshness, live)
         try:
             yield Gateway(
@@ -127,7 +135,8 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
                 freshness=freshness,
                 telemetry=telemetry,
                 drain=Drain(live.drain, settings.drain_s),
-                context=context,
+                context=callers.nobody,
+                callers=callers,
             )
         finally:
             await supervisor.stop()

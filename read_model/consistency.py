@@ -74,17 +74,21 @@ async def wait_for(
     *,
     max_wait_ms: int = MAX_WAIT_MS,
     waits: Waits | None = None,
+    readable: Callable[[str], bool] = lambda order_id: True,
 ) -> bool:
     """Wait until the order views show the writes in `wanted` (and the sales of `sku`, if given); whether they do.
 
     Woken by the live view, not by polling; a write that cannot be projected is not waited for. Raises BadQuestion for
-    what is no token of ours, and Lagging when a write is not shown and the caller insists, or too many wait.
+    what is no token of ours, and for one of an order that is not `readable` to who presents it: both alike. Raises
+    Lagging when a write is not shown and the caller insists, or too many wait.
     """
     if len(wanted.after) > MAX_TOKENS:
         raise BadQuestion("BAD_CONSISTENCY", f"at most {MAX_TOKENS} tokens can be waited for")
     if not 0 <= wanted.wait_ms <= max_wait_ms:
         raise BadQuestion("BAD_CONSISTENCY", f"`waitMs` must be 0 to {max_wait_ms}")
     writes = [_opened(live.signer, token) for token in wanted.after]
+    if not all(readable(order_id) for order_id, _ in writes):
+        raise _no_token()
     until = asyncio.get_running_loop().time() + wanted.wait_ms / 1000
     try:
         for order_id, version in writes:
@@ -141,8 +145,12 @@ async def _shown(
 def _opened(signer: Signer, text: str) -> tuple[str, int]:
     content = signer.open(_ABOUT, text)
     if content is None:
-        raise BadQuestion("BAD_TOKEN", "this is not a consistency token that a command gave out")
+        raise _no_token()
     return _decoder.decode(content)
+
+
+def _no_token() -> BadQuestion:
+    return BadQuestion("BAD_TOKEN", "this is not a consistency token that a command gave out")
 
 
 _decoder = msgspec.json.Decoder(tuple[str, int])

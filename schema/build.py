@@ -8,6 +8,7 @@ from graphql import GraphQLResolveInfo
 from strawberry import Schema
 from strawberry.schema.config import StrawberryConfig
 
+from schema.access import access_of
 from schema.context import Info
 from schema.operations import OperationsQueries, OperationsSubscriptions
 from schema.orders.commands import OrderMutations
@@ -29,13 +30,17 @@ class Subscription(OrderSubscriptions, OperationsSubscriptions): ...
 
 
 def build_schema() -> Schema:
-    """The API. Its root fields take it from the root value, by their keys, what was resolved already."""
+    """The API. Its root fields take it from the root value, by their keys, what was resolved already.
+
+    Raises Undeclared for a field that does not say who may ask for it.
+    """
     schema = Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         config=StrawberryConfig(scalar_map=SCALARS, info_class=Info),
     )
+    access_of(schema)
     for root in (schema._schema.query_type, schema._schema.mutation_type):
         for field in root.fields.values() if root else ():
             field.resolve = _unless_resolved(field.resolve)

@@ -11,6 +11,7 @@ from strawberry.types.info import ContextType, RootValueType
 from read_model.consistency import MAX_WAIT_MS, Parked, Waits
 from read_model.live import Live
 from read_model.watches import Share
+from schema.viewer import Viewer
 from store import Store
 
 T = TypeVar("T")
@@ -28,7 +29,15 @@ class Info(info.Info[ContextType, RootValueType]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Viewing:
+    """Who asks. `denied` takes note of who may not ask for a field, and of the code that says why."""
+
+    viewer: Viewer
+    denied: Callable[[str, Viewer, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Viewing):
     """What queries and subscriptions are answered from.
 
     `parked` says whether a key of a read container cannot be projected at the moment, `freshness` how fresh read

@@ -1,6 +1,7 @@
 """Global IDs: `order:<customerId>:<uuid>`, `customer:<customerId>`, `product:<sku>`."""
 
 import re
+import uuid
 
 from read_model.questions import BadQuestion
 
@@ -33,6 +34,20 @@ def customer_id(value: str) -> str:
 def sku(value: str) -> str:
     """A sku; the product's global ID serves as well. Raises BadQuestion."""
     return _key(value.removeprefix("product:"), "a sku")
+
+
+def owner(id: str) -> str | None:
+    """The customer whose object has that ID; None for a product, which is nobody's. Raises BadQuestion."""
+    return None if node_kind(id) == "product" else id.split(":")[1]
+
+
+def unused(kind: str) -> str:
+    """An ID of that kind that no object has, nor ever will."""
+    return f"{kind}:{_NOBODY}:{_NOBODY}" if kind == "order" else f"{kind}:{_NOBODY}"
+
+
+_NOBODY = str(uuid.uuid4())
+"""A customer, a sku and a UUID of this process that nobody is told."""
 
 
 def _key(value: str, what: str) -> str:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import strawberry
 
-from schema.context import Info
+from schema.access import allow
+from schema.context import Info, Viewing
+from schema.viewer import OPERATE
 
 EVERY_S = 1.0
 """Seconds between looks while somebody follows them."""
@@ -33,7 +35,7 @@ class Projection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operating:
+class Operating(Viewing):
     """What is known of the projections; each call looks."""
 
     projections: Callable[[], Awaitable[list[Projection]]]
@@ -45,6 +47,7 @@ Asked = Info[Operating]
 @strawberry.type
 class OperationsQueries:
     @strawberry.field(description="Staff: how the projections are.")
+    @allow(OPERATE)
     async def projections(self, info: Asked) -> list[Projection]:
         return await info.context.projections()
 
@@ -52,6 +55,7 @@ class OperationsQueries:
 @strawberry.type
 class OperationsSubscriptions:
     @strawberry.subscription(description="Staff: how the projections are, and again when that has changed.")
+    @allow(OPERATE)
     async def projections(self, info: Asked) -> AsyncGenerator[list[Projection], None]:
         last: list[Projection] = []
         while True:

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "errors.md"
 PACKAGES = ("gateway", "schema", "read_model")
-RAISED = {"BadQuestion", "Lagging", "Unanswered", "Shed", "NotExecutable", "_held"}
+RAISED = {"BadQuestion", "Denied", "Lagging", "Unanswered", "Shed", "NotExecutable", "_held"}
 """What has a code among its arguments."""
 CODE = re.compile(r"[A-Z]+(_[A-Z]+)*")
 TYPED = {"VERSION_CONFLICT", "ORDER_NOT_FOUND", "COMMAND_ID_REUSED"}

@@ -35,7 +35,7 @@ class Command(Generic[S, E]):
 
     `decide(state, **arguments, at=at)` is pure. `id` is the idempotency key within the partition; `given` tells that
     the caller chose it and may therefore send it again. `at`: RFC 3339, UTC. `traceparent` (W3C Trace Context) is the
-    trace that it belongs to, stored with it and no part of its input.
+    trace that it belongs to, stored with it and no part of its input; neither is `actor`, who gave it.
     """
 
     decide: Callable[..., list[E]]

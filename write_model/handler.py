@@ -156,9 +156,10 @@ async def _replay(
 ) -> Applied[S]:
     """The stored result again: the aggregate as the command left it, folded from events if it has moved on since.
 
-    Where events that this takes have been dropped, it is the aggregate as it is now.
+    Where events that this takes have been dropped, it is the aggregate as it is now. Nobody is told the result of a
+    command that somebody else gave.
     """
-    if stored.fingerprint != command.fingerprint:
+    if stored.fingerprint != command.fingerprint or stored.actor not in (None, command.actor):
         raise CommandIdReused(f"the command id {command.id} was used for another command")
     state, _ = await _load(aggregates, command)
     if state is None or state.version != stored.version:

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from gateway.limits.rates import Held, Rate
 from gateway.limits.shed import Shed
+from schema.viewer import Viewer
 
 PREPARING = 20
 """What a document costs that was not asked for lately, whatever it turns out to be: it is parsed and validated."""
@@ -15,8 +16,9 @@ RETRY_S = 5.0
 
 
 def identity_of(scope: Scope) -> str:
-    """Who asks."""
-    return address_of(scope)
+    """Who asks: by name where that is known, else by address."""
+    viewer: Viewer | None = scope.get("viewer")
+    return (viewer and viewer.actor) or address_of(scope)
 
 
 def address_of(scope: Scope) -> str:

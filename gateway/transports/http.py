@@ -10,10 +10,10 @@ from gateway.limits.origins import Headers
 from gateway.limits.shed import Shed
 from gateway.settings import Settings
 from gateway.transports import multipart
+from gateway.transports.credentials import context_of
 from gateway.transports.negotiation import JSON, answer_type
 from gateway.transports.requests import Refused, charge, read_operation, respond_with, while_connected
 from gateway.transports.streams import respond
-from gateway.wiring import Gateway
 
 
 class Http:
@@ -53,18 +53,19 @@ class Http:
         takes_parts = b"multipart" in headers.get(b"accept", b"") and multipart.accepted(headers[b"accept"])
         if media_type is None and not takes_parts:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
+        context = await context_of(scope)
         operation = await read_operation(scope, headers, receive, self._limits)
         if self._limits.load.has_rates:
             charge(self._limits.load, scope, self._executor, operation)
-        gateway: Gateway = scope["app"].state.gateway
         kind = self._executor.kind(operation)
         if kind is OperationType.SUBSCRIPTION:
             if not takes_parts:
                 raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
             with self._limits.load.subscription(scope):
                 parts = multipart.Parts()
-                await respond(self._executor, operation, parts, self._keep_alive_s, gateway, receive, send)
+                drain = scope["app"].state.gateway.drain
+                await respond(self._executor, operation, context, parts, self._keep_alive_s, drain, receive, send)
             return None
         if kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-        return await while_connected(receive, self._executor.execute(operation, gateway.context))
+        return await while_connected(receive, self._executor.execute(operation, context))

@@ -39,20 +39,21 @@ class Refused(Exception):
         status: int,
         message: str,
         headers: Mapping[str, str] | None = None,
+        code: str = "BAD_REQUEST",
         extensions: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
-        self.extensions = extensions or {"code": "BAD_REQUEST"}
+        self.extensions = extensions or {"code": code}
 
     @classmethod
     def of(cls, error: "NotExecutable | Shed") -> "Refused":
         """The same in HTTP."""
         if isinstance(error, NotExecutable):
-            return cls(400, str(error), extensions={"code": error.code})
+            return cls(400, str(error), code=error.code)
         status = 503 if error.code == "OVERLOADED" else 429
-        return cls(status, str(error), {"retry-after": str(ceil(error.retry_after_s))}, error.extensions)
+        return cls(status, str(error), {"retry-after": str(ceil(error.retry_after_s))}, extensions=error.extensions)
 
     @classmethod
     def masked(cls, error: Exception) -> "Refused":
@@ -74,7 +75,7 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
     match scope["method"]:
         case "GET":
             if not was_preflighted(headers) and is_foreign(headers, limits.origins):
-                raise Refused(403, "A page of another origin cannot ask this.", extensions={"code": "CROSS_SITE"})
+                raise Refused(403, "A page of another origin cannot ask this.", code="CROSS_SITE")
             return limits.persisted.found(_converted(_from_parameters(QueryParams(scope["query_string"]))))
         case "POST":
             if not is_json(headers.get(b"content-type", b"")):

@@ -13,10 +13,10 @@ from gateway.limits.configured import Limits
 from gateway.limits.origins import Headers
 from gateway.limits.shed import Shed
 from gateway.settings import Settings
+from gateway.transports.credentials import context_of
 from gateway.transports.requests import Refused, charge, read_operation
 from gateway.transports.resumption import Cursors, continued
 from gateway.transports.streams import respond
-from gateway.wiring import Gateway
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -52,13 +52,14 @@ class EventStream:
         """Stream until the source ends or the client goes away; refuse what is no request for events."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
+            context = await context_of(scope)
             operation = await self._asked(scope, headers, receive)
-            gateway: Gateway = scope["app"].state.gateway
             if cursor := headers.get(b"last-event-id"):
                 operation = continued(self._executor, operation, cursor.decode("latin-1"))
             form = Events(Cursors(self._executor, operation))
+            drain = scope["app"].state.gateway.drain
             with self._limits.load.subscription(scope):
-                await respond(self._executor, operation, form, self._keep_alive_s, gateway, receive, send)
+                await respond(self._executor, operation, context, form, self._keep_alive_s, drain, receive, send)
         except Refused as refused:
             await refused.response()(scope, receive, send)
         except (NotExecutable, Shed) as error:

@@ -5,6 +5,7 @@ not read is not kept here: the live view coalesces it.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
@@ -15,12 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.drain import Drain
 from gateway.execution import Executor, NotExecutable, Operation
+from gateway.identity import Callers, Unauthenticated
 from gateway.json import encode
 from gateway.limits.configured import Limits
 from gateway.limits.origins import is_foreign
 from gateway.limits.shed import Shed
 from gateway.server import WRITE_NOW
 from gateway.settings import Settings
+from gateway.transports.credentials import EXPIRED, closing
 from gateway.transports.messages import (
     SUBPROTOCOL,
     Closing,
@@ -77,7 +80,7 @@ class Sockets:
             self._executor,
             self._settings,
             self._limits,
-            gateway.context,
+            gateway.callers,
             gateway.drain,
             scope,
             receive,
@@ -95,7 +98,7 @@ class Conversation:
         executor: Executor,
         settings: Settings,
         limits: Limits,
-        context: Context,
+        callers: Callers[Context],
         drain: Drain,
         scope: Scope,
         receive: Receive,
@@ -104,14 +107,16 @@ class Conversation:
         self._executor = executor
         self._settings = settings
         self._limits = limits
-        self._context = context
+        self._callers = callers
         self._drain = drain
         self._scope = scope
         self._receive = receive
         self._asgi_send = send
         self._write_now: WriteNow | None = scope.get("extensions", {}).get(WRITE_NOW)
-        self._until_init = asyncio.timeout(settings.socket_init_s)
-        self._acknowledged = False
+        self._context: Context | None = None
+        """Whose socket it is, once it is acknowledged."""
+        self._until = asyncio.timeout(settings.socket_init_s)
+        """Until it must be initialised; then, until what was proved of who asks is worth nothing any more."""
         self._operations: dict[str, Task] = {}
         self._tasks: set[Task] = set()
         """Of the operations, and of those that were completed by the client and have not ended yet."""
@@ -133,11 +138,13 @@ class Conversation:
     async def _listen(self) -> None:
         """Take what the client sends until it has gone. Raises Closing."""
         try:
-            async with self._until_init:
+            async with self._until:
                 while (event := await self._receive())["type"] != "websocket.disconnect":
                     await self._take(read(event.get("text")))
         except TimeoutError as error:
-            raise Closing(Code.INIT_TIMEOUT, "Connection initialisation timeout") from error
+            if self._context is None:
+                raise Closing(Code.INIT_TIMEOUT, "Connection initialisation timeout") from error
+            raise Closing(Code.FORBIDDEN, EXPIRED) from error
 
     async def _mind(self) -> None:
         """Keep the socket alive until the process is to end, then let the operations end. Raises Closing."""
@@ -146,7 +153,7 @@ class Conversation:
                 async with asyncio.timeout(self._settings.keep_alive_s):
                     await self._drain.until_begun()
             except TimeoutError:
-                if self._acknowledged:
+                if self._context:
                     await self._send({"type": "ping"})
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -154,14 +161,18 @@ class Conversation:
 
     async def _take(self, message: Message) -> None:
         match message:
-            case ConnectionInit():
-                if self._acknowledged:
+            case ConnectionInit(payload=payload):
+                if self._context:
                     raise Closing(Code.TOO_MANY, "Too many initialisation requests")
-                self._until_init.reschedule(None)
-                self._acknowledged = True
+                await self._admit(payload)
                 await self._send({"type": "connection_ack"})
-            case Ping(payload=payload):
-                await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+            case Ping(payload=None):
+                await self._send({"type": "pong"})
+            case Ping(payload=dict(payload)):
+                if self._context:
+                    await self._admit(payload)
+                told = {name: value for name, value in payload.items() if name.lower() != "authorization"}
+                await self._send({"type": "pong", "payload": told})
             case Pong():
                 pass
             case Subscribe(id=id, payload=operation):
@@ -170,8 +181,27 @@ class Conversation:
                 if task := self._operations.pop(id, None):
                     end(task)
 
+    async def _admit(self, payload: Mapping[str, Any] | None) -> None:
+        """Take who asks from a message, or at first from the handshake, and until when that holds. Raises Closing."""
+        try:
+            context = await self._callers.of_payload(payload)
+            if context is None:
+                if self._context:
+                    return
+                context = await self._callers.of(self._scope["headers"])
+        except Unauthenticated as error:
+            raise closing(error) from error
+        # Its operations go on with what they were allowed, so that must be the same.
+        if self._context and not context.viewer.is_as(self._context.viewer):
+            raise Closing(Code.FORBIDDEN, "The token is of somebody else, or allows something else")
+        self._context = context
+        self._scope["viewer"] = context.viewer
+        expires_at = context.viewer.expires_at
+        left = None if expires_at is None else expires_at - time.time()
+        self._until.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
+
     async def _subscribe(self, id: str, operation: Operation) -> None:
-        if not self._acknowledged:
+        if not self._context:
             raise Closing(Code.UNAUTHORIZED, "Unauthorized")
         if id in self._operations:
             raise Closing(Code.SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
@@ -180,21 +210,21 @@ class Conversation:
             message = f"At most {limit} operations at a time."
             await self._send(_error(id, message, {"code": "TOO_MANY_OPERATIONS"}))
         elif not self._drain.begun:
-            task = asyncio.create_task(self._operate(id, operation))
+            task = asyncio.create_task(self._operate(id, operation, self._context))
             self._operations[id] = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _operate(self, id: str, operation: Operation) -> None:
+    async def _operate(self, id: str, operation: Operation, context: Context) -> None:
         """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
         try:
             operation = self._limits.persisted.found(operation)
             if self._limits.load.has_rates:
                 charge(self._limits.load, self._scope, self._executor, operation)
             if self._executor.kind(operation) is not OperationType.SUBSCRIPTION:
-                return await self._pass_on(id, operation)
+                return await self._pass_on(id, operation, context)
             with self._limits.load.subscription(self._scope):
-                await self._pass_on(id, operation)
+                await self._pass_on(id, operation, context)
         except OSError:  # the client has gone
             pass
         except NotExecutable as error:
@@ -205,10 +235,10 @@ class Conversation:
             message, extensions = told(GraphQLError(str(error), original_error=error))
             await self._end(id, _error(id, message, extensions))
 
-    async def _pass_on(self, id: str, operation: Operation) -> None:
+    async def _pass_on(self, id: str, operation: Operation, context: Context) -> None:
         """Send the results of an operation, and its end unless it goes on elsewhere."""
         send = partial(self._send_now, id) if self._write_now else None
-        async with aclosing(self._executor.stream(operation, self._context, send)) as results:
+        async with aclosing(self._executor.stream(operation, context, send)) as results:
             async for result in results:
                 if "data" not in result:
                     return await self._end(id, {"type": "error", "id": id, "payload": result["errors"]})

@@ -1,6 +1,8 @@
 """The questions that the API answers, each from a function of the read model."""
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
 
 import strawberry
 
@@ -9,6 +11,7 @@ from read_model.asked import ASKED
 from read_model.consistency import Consistency, wait_for
 from read_model.paging import Rows, Window
 from schema import ids
+from schema.access import Arguments, allow
 from schema.context import Info, Reading, given
 from schema.nodes import Connection, Node
 from schema.orders.inputs import (
@@ -29,6 +32,7 @@ from schema.orders.types import (
     Order,
     ProductSales,
 )
+from schema.viewer import READ, Viewer
 
 ConsistencyArgument = Annotated[
     ConsistencyInput | None, strawberry.argument(description="Which writes the answer must show.")
@@ -41,9 +45,30 @@ OrderByArgument = Annotated[
 Asked = Info[Reading]
 
 
+def owner_of_id(arguments: Arguments) -> str | None:
+    """The customer whose object the argument `id` names. Raises BadQuestion."""
+    return ids.owner(arguments["id"])
+
+
+def owner_of_customer_id(arguments: Arguments) -> str:
+    """The customer that the argument `customer_id` names. Raises BadQuestion."""
+    return ids.customer_id(arguments["customer_id"])
+
+
+def as_if_not_there(ask: Callable[..., Any], arguments: Arguments) -> Any:
+    """What is answered for an `id` of the same kind that no object has."""
+    return ask(**{**arguments, "id": ids.unused(ids.node_kind(arguments["id"]))})
+
+
+def may_read(viewer: Viewer, order_id: str) -> bool:
+    """Whether somebody may see an order, and so present a token of it."""
+    return viewer.may(READ) or ids.owner(order_id) == viewer.customer
+
+
 @strawberry.type
 class OrderQueries:
     @strawberry.field(graphql_type=Node | None, description="The object with that ID, or null.")
+    @allow(READ, owner_of_id, as_if_not_there)
     async def node(
         self, info: Asked, id: Annotated[strawberry.ID, strawberry.argument(description="Any ID that the API gave.")]
     ) -> read.OrderView | read.CustomerOrderSummary | read.ProductSales | None:
@@ -58,6 +83,7 @@ class OrderQueries:
                 return await read.product_sales(store, ids.sku(id), info.view(read.ProductSales))
 
     @strawberry.field(graphql_type=Order | None, description="The order with that ID, or null.")
+    @allow(READ, owner_of_id, as_if_not_there)
     async def order(
         self,
         info: Asked,
@@ -69,6 +95,7 @@ class OrderQueries:
         return await read.order(info.context.store, order_id, info.view(read.OrderView))
 
     @strawberry.field(graphql_type=Connection[Order], description="A customer's orders.")
+    @allow(READ, owner_of_customer_id)
     async def customer_orders(
         self,
         info: Asked,
@@ -89,6 +116,7 @@ class OrderQueries:
     @strawberry.field(
         graphql_type=CustomerOrderSummary | None, description="A customer's orders in sum; null without any."
     )
+    @allow(READ, owner_of_customer_id)
     async def customer_order_summary(
         self, info: Asked, customer_id: CustomerIdArgument, consistency: ConsistencyArgument = strawberry.UNSET
     ) -> read.CustomerOrderSummary | None:
@@ -98,6 +126,7 @@ class OrderQueries:
         return await read.customer_order_summary(info.context.store, customer, view)
 
     @strawberry.field(graphql_type=ProductSales | None, description="What was sold of a product; null if it never was.")
+    @allow(READ)
     async def product_sales(
         self,
         info: Asked,
@@ -109,6 +138,7 @@ class OrderQueries:
         return await read.product_sales(info.context.store, product, info.view(read.ProductSales))
 
     @strawberry.field(graphql_type=Connection[Order], description="Staff: every customer's orders.")
+    @allow(READ)
     async def orders(
         self,
         info: Asked,
@@ -144,6 +174,7 @@ async def _wait(info: Asked, consistency: ConsistencyInput | None, sku: str | No
             sku,
             max_wait_ms=reading.max_wait_ms,
             waits=reading.waits,
+            readable=partial(may_read, reading.viewer),
         )
         if asked and not shown:
             asked.satisfied = False

@@ -10,10 +10,18 @@ from read_model import orders as read
 from read_model.paging import MAX_PAGE_SIZE
 from read_model.questions import BadQuestion
 from schema import ids
+from schema.access import allow
 from schema.context import Info, Reading, given
 from schema.orders.inputs import order_filter
-from schema.orders.queries import CustomerIdArgument, FilterArgument
+from schema.orders.queries import (
+    CustomerIdArgument,
+    FilterArgument,
+    as_if_not_there,
+    owner_of_customer_id,
+    owner_of_id,
+)
 from schema.orders.types import CustomerOrderSummary, Order, ProductSales, shows
+from schema.viewer import READ
 
 strawberry.enum(
     read.FrameKind,
@@ -39,6 +47,7 @@ class OrderSubscriptions:
         description="The order now (unless `sinceVersion` already is the latest), then every newer version. "
         "An order that does not exist yet is waited for.",
     )
+    @allow(READ, owner_of_id, as_if_not_there)
     async def order_updated(
         self,
         info: Asked,
@@ -59,6 +68,7 @@ class OrderSubscriptions:
         description="A customer's orders: the newest `snapshot` of them first, then changes. With `after`, what has "
         "changed since that frame, and then changes.",
     )
+    @allow(READ, owner_of_customer_id)
     async def customer_orders_updated(
         self,
         info: Asked,
@@ -83,6 +93,7 @@ class OrderSubscriptions:
     @strawberry.subscription(
         graphql_type=CustomerOrderSummary, description="A customer's orders in sum, now and after each change."
     )
+    @allow(READ, owner_of_customer_id)
     async def customer_order_summary_updated(
         self, info: Asked, customer_id: CustomerIdArgument
     ) -> AsyncGenerator[read.CustomerOrderSummary, None]:
@@ -93,6 +104,7 @@ class OrderSubscriptions:
                 yield summary
 
     @strawberry.subscription(graphql_type=ProductSales, description="A product's sales, now and after each change.")
+    @allow(READ)
     async def product_sales_updated(
         self, info: Asked, sku: Annotated[str, strawberry.argument(description="The product.")]
     ) -> AsyncGenerator[read.ProductSales, None]:
@@ -107,6 +119,7 @@ class OrderSubscriptions:
         description="Staff: everybody's orders. The newest 50 that pass the filter first, then changes; an order that "
         "was sent and no longer passes is sent once more.",
     )
+    @allow(READ)
     async def orders_updated(
         self, info: Asked, filter: FilterArgument = strawberry.UNSET, after: CursorArgument = strawberry.UNSET
     ) -> AsyncGenerator[read.OrdersFrame, None]:

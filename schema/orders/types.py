@@ -7,6 +7,7 @@ import strawberry
 
 from read_model import orders as read
 from read_model.paging import Rows, Window
+from schema.access import with_its_object
 from schema.context import Info, Reading, given
 from schema.nodes import Connection, Node
 from schema.scalars import UUID, DateTime, Decimal
@@ -100,6 +101,7 @@ class Order(Node):
     submitted_at: DateTime | None = strawberry.field(description="When it was submitted.")
 
     @strawberry.field(graphql_type=Connection[OrderEvent], description="What happened to it, oldest first.")
+    @with_its_object
     async def history(
         self,
         info: Info[Reading],

@@ -16,7 +16,7 @@ from gateway.settings import Settings
 from tests.gateway.processes import GATEWAY, gateway
 
 CONTRACT = (Path(__file__).parents[2] / "schema.graphql").read_text()
-COMMANDS = ["serve", "project", "demo", "provision", "export", "import", "schema", "check"]
+COMMANDS = ["serve", "project", "demo", "provision", "export", "import", "schema", "token", "check"]
 Cli = Callable[..., tuple[int, str, str]]
 
 

@@ -1,11 +1,13 @@
 """Settings: from the environment, in one place, with a sentence for each that cannot be."""
 
+import re
+import traceback
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from gateway.settings import BadSettings, Settings, read_settings
+from gateway.settings import OFF_IN_PRODUCTION, SECRETS, BadSettings, Settings, read_settings
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 NAMES = [name.upper() for name in Settings.model_fields]
@@ -50,6 +52,13 @@ FROM_ENVIRONMENT = [
     ("LEASE_EXPIRY_S", "30", 30.0),
     ("CHECKPOINT_S", "0.5", 0.5),
     ("SIGNING_KEY", "k" * 32, SecretStr("k" * 32)),
+    ("TOKEN_JWKS_URL", "https://issuer.example/keys", "https://issuer.example/keys"),
+    ("TOKEN_SECRET", "t" * 32, SecretStr("t" * 32)),
+    ("TOKEN_ISSUER", "https://issuer.example", "https://issuer.example"),
+    ("TOKEN_AUDIENCE", "orders", "orders"),
+    ("TOKEN_CUSTOMER_CLAIM", "sub", "sub"),
+    ("TOKEN_ROLES_CLAIM", "https://shop/roles", "https://shop/roles"),
+    ("TOKEN_LEEWAY_S", "0", 0.0),
     ("MAX_WAIT_MS", "0", 0),
     ("FRESHNESS_S", "0.5", 0.5),
     ("READY_LAG_S", "0", 0.0),
@@ -105,6 +114,13 @@ def test_an_option_goes_first_if_it_is_given(monkeypatch: pytest.MonkeyPatch, gi
 
 
 BAD = [
+    ("GATEWAY_ENV", "prod"),
+    ("TOKEN_JWKS_URL", "issuer.example/keys"),
+    ("TOKEN_JWKS_URL", "https://"),
+    ("TOKEN_ISSUER", ""),
+    ("TOKEN_AUDIENCE", ""),
+    ("TOKEN_LEEWAY_S", "-1"),
+    ("TOKEN_LEEWAY_S", "601"),
     ("PORT", "65536"),
     ("PORT", "-1"),
     ("PORT", "http"),
@@ -125,7 +141,6 @@ BAD = [
     ("COMMAND_RETENTION_DAYS", ""),
     ("LEASE_RENEW_S", "0"),
     ("LEASE_EXPIRY_S", "nan"),
-    ("SIGNING_KEY", "k" * 31),
     ("MAX_WAIT_MS", "-1"),
     ("FRESHNESS_S", "0"),
     ("READY_LAG_S", "-1"),
@@ -170,10 +185,41 @@ def test_each_setting_that_cannot_be_has_a_line(monkeypatch: pytest.MonkeyPatch)
     assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == ["PORT", "LOG_LEVEL", "FEED_RANGES"]
 
 
-def test_the_key_is_not_shown_with_the_settings() -> None:
-    settings = read_settings(cosmos_key="swordfish")
-    assert "swordfish" not in f"{settings!r} {settings} {settings.model_dump()}"
-    assert settings.secret_key == "swordfish"
+SECRET = "swordfish" * 4
+
+
+def test_what_is_called_a_key_or_a_secret_is_one_to_the_settings() -> None:
+    called = {name for name in Settings.model_fields if re.search("key$|secret|password", name)}
+    assert called == {"cosmos_key", "signing_key", "token_secret"} == SECRETS
+
+
+def test_a_secret_is_not_shown_with_the_settings() -> None:
+    settings = read_settings(**dict.fromkeys(SECRETS, SECRET))
+    assert "swordfish" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert settings.secret_key == SECRET
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS - {"cosmos_key"}))
+def test_a_secret_that_cannot_be_is_not_shown_either(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name.upper(), "swordfish")
+    with pytest.raises(BadSettings) as refused:
+        read_settings()
+    assert str(refused.value).startswith(f"{name.upper()}: ")
+    assert "swordfish" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_tokens_are_signed_in_one_way() -> None:
+    with pytest.raises(BadSettings, match=r"^TOKEN_SECRET: must not be set beside TOKEN_JWKS_URL"):
+        read_settings(token_secret=SECRET, token_jwks_url="https://issuer.example/keys")
+
+
+@pytest.mark.parametrize("name", OFF_IN_PRODUCTION)
+def test_what_is_for_trying_is_off_in_production_unless_it_is_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert getattr(read_settings(), name) is True
+    monkeypatch.setenv("GATEWAY_ENV", "production")
+    assert getattr(read_settings(), name) is False
+    monkeypatch.setenv(name.upper(), "true")
+    assert getattr(read_settings(), name) is True
 
 
 @pytest.mark.parametrize("name", NAMES)

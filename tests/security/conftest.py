@@ -1,4 +1,4 @@
-"""One served process, which all attacks of a file go to: it must outlive each of them."""
+"""One served process, which all attacks of a file go to, and must outlive; and a gateway that takes tokens."""
 
 import os
 import re
@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.conftest import edge as edge
+from tests.gateway.edge import Edge, open_edge
 from tests.gateway.processes import GATEWAY
+from tests.schema.conftest import api as api
 from tests.security.attacked import Attacked, client_of
+from tests.security.issuer import Issuer, open_issuer
 
 ADDRESS = re.compile(r"Serving (http://\S+) from")
 SETTINGS = {
@@ -49,3 +53,17 @@ async def attacked(address: str) -> AsyncIterator[Attacked]:
     """The gateway, and somebody else who is served by it, before, while and after it is attacked."""
     async with client_of(address) as attacked, attacked.others():
         yield attacked
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    """An issuer of tokens."""
+    async with open_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+async def guarded(issuer: Issuer) -> AsyncIterator[Edge]:
+    """A gateway that takes that issuer's tokens."""
+    async with open_edge(**issuer.settings) as edge:
+        yield edge

@@ -168,12 +168,32 @@ async def test_the_order_in_which_arguments_are_named_makes_no_other_command(con
     assert (await execute(aggregates, again)).replayed
 
 
-async def test_who_sends_a_command_again_and_when_makes_no_other_command(container: Container) -> None:
+async def test_when_a_command_is_sent_again_makes_no_other_command(container: Container) -> None:
     aggregates = await begun(container)
     first = add_pen("c", actor="ada")
     await execute(aggregates, first)
-    again = replace(first, at="2027-01-01T00:00:00.000Z", actor="bob")
-    assert (await execute(aggregates, again)).replayed
+    assert (await execute(aggregates, replace(first, at="2027-01-01T00:00:00.000Z"))).replayed
+
+
+@pytest.mark.parametrize("other", ["bob", None])
+async def test_nobody_is_told_the_result_of_a_command_that_somebody_else_gave(
+    container: Container, other: str | None
+) -> None:
+    aggregates = await begun(container)
+    first = add_pen("c", actor="ada")
+    await execute(aggregates, first)
+    before = await stored_order(container)
+    with pytest.raises(CommandIdReused):
+        await execute(aggregates, replace(first, actor=other))
+    assert await stored_order(container) == before
+
+
+async def test_a_command_of_nobody_known_may_be_sent_again_by_somebody(container: Container) -> None:
+    """As it was stored before anybody said who they are."""
+    aggregates = await begun(container)
+    first = add_pen("c")
+    await execute(aggregates, first)
+    assert (await execute(aggregates, replace(first, actor="ada"))).replayed
 
 
 # ---------------------------------------------------------------------------------------------------- refused

@@ -159,7 +159,9 @@ async def test_a_query_that_takes_too_long_is_cancelled_and_told_so() -> None:
             assert (await begin(socket, "{ __typename }", "2"))["type"] == "next"
 
 
-async def test_a_command_that_takes_too_long_is_finished_and_may_be_sent_again() -> None:
+async def test_a_command_that_takes_too_long_is_finished_and_may_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with open_edge(operation_timeout_s=0.2) as edge:
         let_go, context = asyncio.Event(), edge.gateway.context
 
@@ -167,14 +169,13 @@ async def test_a_command_that_takes_too_long_is_finished_and_may_be_sent_again()
             await let_go.wait()
             return await context.execute(*arguments)
 
-        gateway = edge.gateway
-        edge.app.state.gateway = replace(gateway, context=replace(context, execute=slow))
+        monkeypatch.setattr(edge.gateway.callers, "_nobody", replace(edge.gateway.callers.nobody, execute=slow))
         command = {"query": CREATE, "variables": {"input": new_order(commandId=UUIDS[5], orderUuid=UUIDS[1])}}
         status, text = await edge.post(command)
         (error,) = json.loads(text)["errors"]
         assert (status, error["extensions"]) == (200, {"code": "OPERATION_TIMEOUT", "outcome": "UNKNOWN"})
         let_go.set()
-        edge.app.state.gateway = gateway
+        monkeypatch.undo()
 
         async def replayed() -> bool:
             _, text = await edge.post(command)
