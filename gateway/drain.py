@@ -1,8 +1,6 @@
 """The end of a process, told ahead: what streams comes to its end by itself, so that clients go on elsewhere."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Drain:
@@ -13,28 +11,45 @@ class Drain:
         self.within_s = within_s
         self.held = 0
         self._end_sources = end_sources
-        self._begun = asyncio.Event()
+        self.followers: set[Callable[[], None]] = set()
+        """What is called when it begins."""
+        self._begun = False
 
     @property
     def begun(self) -> bool:
         """Whether the process is to end."""
-        return self._begun.is_set()
+        return self._begun
 
     def begin(self) -> None:
         """From now on the process is not ready, and its subscriptions end. May be called again."""
         if not self.begun:
-            self._begun.set()
+            self._begun = True
             self._end_sources()
+            for follow in list(self.followers):
+                follow()
 
-    async def until_begun(self) -> None:
-        """Wait until the process is to end."""
-        await self._begun.wait()
+    def holding(self, follow: Callable[[], None] | None = None) -> "_Holding":
+        """Have the end wait, for as long as it may, while in the context; `follow` is called when it has begun."""
+        return _Holding(self, follow)
 
-    @contextmanager
-    def holding(self) -> Iterator[None]:
-        """Have the end wait, for as long as it may, while in the context."""
-        self.held += 1
-        try:
-            yield
-        finally:
-            self.held -= 1
+
+class _Holding:
+    """A generator in its place would take more memory, for each socket."""
+
+    __slots__ = ("_drain", "_follow")
+
+    def __init__(self, drain: Drain, follow: Callable[[], None] | None) -> None:
+        self._drain = drain
+        self._follow = follow
+
+    def __enter__(self) -> None:
+        self._drain.held += 1
+        if self._follow and self._drain.begun:
+            self._follow()
+        elif self._follow:
+            self._drain.followers.add(self._follow)
+
+    def __exit__(self, *_: object) -> None:
+        self._drain.held -= 1
+        if self._follow:
+            self._drain.followers.discard(self._follow)

@@ -281,10 +281,12 @@ async def versions(
     with live.watch(container, partition, id) as watch:
         documents = await _current(store, container, partition, id)
         while True:
-            for newer in (document.decode(view) for document in documents):
+            while documents:
+                newer = documents.pop(0).decode(view)
                 if newer.version > since:
                     since = newer.version
                     yield newer
+                del newer  # who waits keeps nothing of what it was sent
             try:
                 async with asyncio.timeout_at(until):
                     documents = await watch.next(direct if share else None)

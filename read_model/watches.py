@@ -59,6 +59,36 @@ Who may see something is decided before it is watched, and what is made of it is
 """
 
 
+class Flag:
+    """An `asyncio.Event` for one who waits, a twentieth as large."""
+
+    __slots__ = ("_waiter", "is_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        """Set it, and wake who waits."""
+        self.is_set = True
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def clear(self) -> None:
+        """Set it no longer."""
+        self.is_set = False
+
+    async def wait(self) -> None:
+        """Return once it is set."""
+        if self.is_set:
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
 class Watch:
     """The latest version of each watched document that has changed since the watcher last looked.
 
@@ -69,7 +99,7 @@ class Watch:
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
         self._pending: dict[tuple[str, str], Document] = {}
-        self._changed = asyncio.Event()
+        self._changed = Flag()
         self._direct: Direct | None = None
         self._unsettled: Batch | None = None
         self._lost = False
@@ -80,7 +110,7 @@ class Watch:
 
         Returns whether the watcher is still to be woken, by `settle`.
         """
-        if self._direct and not (self._pending or self._unsettled or self._changed.is_set()):
+        if self._direct and not (self._pending or self._unsettled or self._changed.is_set):
             self._unsettled = batch
             return True
         self._keep(batch)

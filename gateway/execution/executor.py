@@ -1,7 +1,7 @@
 """Where every transport has its operations executed: by a plan where there is one, else by the reference executor."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -19,7 +19,6 @@ from gateway.telemetry import Telemetry
 from gateway.wiring import Context
 from projector.tasks import NotYet, Task
 from read_model.asked import ASKED, Asked
-from read_model.watches import Batch
 from schema.errors import coded
 
 PLAN, BAILED, REFERENCE, REFUSED = ("plan",), ("bailed",), ("reference",), ("refused",)
@@ -41,6 +40,8 @@ class Executor:
         """`running` bounds how many operations run at a time, and for how long."""
         self.schema = schema
         self._telemetry = telemetry or Telemetry()
+        self.frames = self._telemetry.metrics.frames.counts
+        """Counts what subscribers were sent; whoever sends something past `stream` counts it."""
         self._running = running or Running()
         self._documents = Documents(schema, bounds)
         self._reference = Reference(schema, suggestions=bounds.suggestions)
@@ -120,28 +121,15 @@ class Executor:
                 observed.told(result := _too_costly(cost))
                 yield result
                 return
-            async with aclosing(
-                self._results(prepared, operation.variables or {}, context, self._counted(send))
-            ) as results:
+            if self._telemetry.tracing.on:  # each delivery has a span of its own
+                send = None
+            async with aclosing(self._results(prepared, operation.variables or {}, context, send)) as results:
                 async for result in results:
                     observed.told(result)
                     with self._telemetry.tracing.delivery():
                         yield result
-                    self._telemetry.metrics.frames.counts[()] += 1
-
-    def _counted(self, send: SendNow | None) -> SendNow | None:
-        """`send`, its frames counted; None while each delivery has a span of its own."""
-        if send is None or self._telemetry.tracing.on:
-            return None
-        frames = self._telemetry.metrics.frames.counts
-
-        def counted(batch: Batch, what: Hashable, result: bytes) -> bool:
-            sent = send(batch, what, result)
-            if sent:
-                frames[()] += 1
-            return sent
-
-        return counted
+                    self.frames[()] += 1
+                    del result  # who waits keeps nothing of what it was sent
 
     def _invalid(self, operation: Operation) -> Result:
         """What is wrong with a document. Raises NotExecutable."""
@@ -201,6 +189,7 @@ class Executor:
                                 yield await self._reference.execute(prepared, variables, context, event)
                             else:
                                 yield {"data": data}
+                            del event, data
                     return
             results = await self._reference.subscribe(prepared, variables, context)
             if isinstance(results, ExecutionResult):

@@ -160,6 +160,7 @@ class Plan:
                 except Exception:  # noqa: BLE001  # whatever it is, the reference executor tells it
                     data = None
                 yield event, data
+                del event, data  # who waits keeps nothing of what it was sent
 
     def _encoded(self, event: Any) -> bytes | None:
         """The result of an event in JSON; None if the reference executor must complete it."""

@@ -1,8 +1,5 @@
 """How much each client may ask for, and have open: by who it is, and by where it is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from starlette.types import Scope
 
 from gateway.limits.rates import Held, Rate
@@ -51,25 +48,27 @@ class Load:
             if wait := rate.take(key(scope), cost):
                 raise Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait)
 
-    @contextmanager
-    def socket(self, scope: Scope) -> Iterator[None]:
-        """A socket, while in the context. Raises Shed."""
-        with _held(self._sockets, address_of(scope), "TOO_MANY_SOCKETS", "Too many sockets are open."):
-            yield
+    def socket(self, scope: Scope) -> "_held":
+        """A socket, while in the context, which raises Shed."""
+        return _held(self._sockets, address_of(scope), "TOO_MANY_SOCKETS", "Too many sockets are open.")
 
-    @contextmanager
-    def subscription(self, scope: Scope) -> Iterator[None]:
-        """A subscription, while in the context. Raises Shed."""
+    def subscription(self, scope: Scope) -> "_held":
+        """A subscription, while in the context, which raises Shed."""
         message = "Too many subscriptions are followed."
-        with _held(self._subscriptions, identity_of(scope), "TOO_MANY_SUBSCRIPTIONS", message):
-            yield
+        return _held(self._subscriptions, identity_of(scope), "TOO_MANY_SUBSCRIPTIONS", message)
 
 
-@contextmanager
-def _held(held: Held, key: str, code: str, message: str) -> Iterator[None]:
-    if not held.take(key):
-        raise Shed(code, message, RETRY_S)
-    try:
-        yield
-    finally:
-        held.give(key)
+class _held:  # as functions are used; a generator would take more memory, for each socket
+    __slots__ = ("_held", "_key", "_refusal")
+
+    def __init__(self, held: Held, key: str, code: str, message: str) -> None:
+        self._held = held
+        self._key = key
+        self._refusal = (code, message)
+
+    def __enter__(self) -> None:
+        if not self._held.take(self._key):
+            raise Shed(*self._refusal, RETRY_S)
+
+    def __exit__(self, *_: object) -> None:
+        self._held.give(self._key)

@@ -6,7 +6,7 @@ not read is not kept here: the live view coalesces it.
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
@@ -39,12 +39,13 @@ from gateway.transports.messages import (
 )
 from gateway.transports.requests import charge
 from gateway.wiring import Context, Gateway
-from projector.tasks import Task, end, ended, first_of
+from projector.tasks import Task, end, ended
 from read_model.watches import Batch
 from schema.errors import told
 
 WriteNow = Callable[[bytes], bool]
 
+PING = text_frame(b'{"type":"ping"}')
 REASON_BYTES = 123
 """What a control frame holds besides the code (RFC 6455, 5.5)."""
 
@@ -86,8 +87,7 @@ class Sockets:
             receive,
             send,
         )
-        with gateway.drain.holding():
-            await conversation.run()
+        await conversation.run()
 
 
 class Conversation:
@@ -119,13 +119,16 @@ class Conversation:
         """Until it must be initialised; then, until what was proved of who asks is worth nothing any more."""
         self._operations: dict[str, Task] = {}
         self._tasks: set[Task] = set()
-        """Of the operations, and of those that were completed by the client and have not ended yet."""
+        """Of the operations, of those that were completed by the client and have not ended yet, and of the end."""
 
     async def run(self) -> None:
         """Talk until either side closes the socket. No task of it is left afterwards."""
         try:
             await self._asgi_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-            await first_of(self._listen(), self._mind())
+            # A task of its own that minds the socket would take more memory than all else that there is of it.
+            self._keep_alive()
+            with self._drain.holding(self._restart):
+                await self._listen()
         except Closing as closing:
             for task in self._tasks:
                 end(task)  # nothing may be sent behind the close
@@ -133,6 +136,7 @@ class Conversation:
         except OSError:  # the client has gone
             pass
         finally:
+            self._alive.cancel()
             await ended(*self._tasks)
 
     async def _listen(self) -> None:
@@ -141,23 +145,27 @@ class Conversation:
             async with self._until:
                 while (event := await self._receive())["type"] != "websocket.disconnect":
                     await self._take(read(event.get("text")))
+                    del event  # a socket that waits keeps nothing of what it was sent
         except TimeoutError as error:
             if self._context is None:
                 raise Closing(Code.INIT_TIMEOUT, "Connection initialisation timeout") from error
             raise Closing(Code.FORBIDDEN, EXPIRED) from error
 
-    async def _mind(self) -> None:
-        """Keep the socket alive until the process is to end, then let the operations end. Raises Closing."""
-        while not self._drain.begun:
-            try:
-                async with asyncio.timeout(self._settings.keep_alive_s):
-                    await self._drain.until_begun()
-            except TimeoutError:
-                if self._context:
-                    await self._send({"type": "ping"})
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-        raise Closing(Code.SERVICE_RESTART, "Service restart")
+    def _keep_alive(self) -> None:
+        """Give a sign of life now and then, unless something else is on its way."""
+        if self._context and self._write_now:
+            self._write_now(PING)
+        self._alive = asyncio.get_running_loop().call_later(self._settings.keep_alive_s, self._keep_alive)
+
+    def _restart(self) -> None:
+        """Close the socket when its operations have ended, for the process is to end."""
+
+        async def close(*operations: Task) -> None:
+            if operations:
+                await asyncio.wait(operations)
+            await _close(self._asgi_send, Closing(Code.SERVICE_RESTART, "Service restart"))
+
+        self._begin(close(*self._tasks))
 
     async def _take(self, message: Message) -> None:
         match message:
@@ -210,10 +218,13 @@ class Conversation:
             message = f"At most {limit} operations at a time."
             await self._send(_error(id, message, {"code": "TOO_MANY_OPERATIONS"}))
         elif not self._drain.begun:
-            task = asyncio.create_task(self._operate(id, operation, self._context))
-            self._operations[id] = task
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._operations[id] = self._begin(self._operate(id, operation, self._context))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> Task:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _operate(self, id: str, operation: Operation, context: Context) -> None:
         """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
@@ -243,6 +254,7 @@ class Conversation:
                 if "data" not in result:
                     return await self._end(id, {"type": "error", "id": id, "payload": result["errors"]})
                 await self._send({"type": "next", "id": id, "payload": result})
+                del result  # nor does a subscription
         if self._drain.begun and self._executor.kind(operation) is OperationType.SUBSCRIPTION:
             return None  # so that the client asks again elsewhere
         return await self._end(id, {"type": "complete", "id": id})
@@ -253,7 +265,10 @@ class Conversation:
         frame = batch.made(
             (what, id), lambda: text_frame(b'{"type":"next","id":%s,"payload":%s}' % (encode(id), result))
         )
-        return self._write_now(frame)
+        if not self._write_now(frame):
+            return False
+        self._executor.frames[()] += 1
+        return True
 
     async def _end(self, id: str, message: Mapping[str, Any]) -> None:
         """Send the last message of an operation; its id is free before the client has it."""

@@ -119,7 +119,9 @@ async def order_frames(
                     await live.reach(CUSTOMER_VIEWS.name, customer_id)
                     fresh = sent.newer([*rows, *_orders(watch.take())])
                     yield frame(FrameKind.SNAPSHOT, [order for order in fresh if where.matches(order)])
+                    del rows
                 while True:
+                    del fresh  # who waits keeps nothing of what it was sent
                     if fresh := sent.newer(_orders(await watch.next(alike))):
                         yield frame(FrameKind.CHANGES, fresh)
             except Lost:

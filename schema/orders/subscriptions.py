@@ -62,6 +62,7 @@ class OrderSubscriptions:
         async with aclosing(read.order_updates(reading.store, reading.live, order_id, since, info.share)) as updates:
             async for order in updates:
                 yield order
+                del order  # who waits keeps nothing of what it was sent
 
     @strawberry.subscription(
         graphql_type=OrdersFrame,
@@ -89,6 +90,7 @@ class OrderSubscriptions:
         async with aclosing(updates):
             async for frame in updates:
                 yield frame
+                del frame
 
     @strawberry.subscription(
         graphql_type=CustomerOrderSummary, description="A customer's orders in sum, now and after each change."
@@ -102,6 +104,7 @@ class OrderSubscriptions:
         async with aclosing(read.summary_updates(reading.store, reading.live, customer, info.share)) as updates:
             async for summary in updates:
                 yield summary
+                del summary
 
     @strawberry.subscription(graphql_type=ProductSales, description="A product's sales, now and after each change.")
     @allow(READ)
@@ -113,6 +116,7 @@ class OrderSubscriptions:
         async with aclosing(read.sales_updates(reading.store, reading.live, product, info.share)) as updates:
             async for sales in updates:
                 yield sales
+                del sales
 
     @strawberry.subscription(
         graphql_type=OrdersFrame,
@@ -129,3 +133,4 @@ class OrderSubscriptions:
         async with aclosing(updates):
             async for frame in updates:
                 yield frame
+                del frame
