@@ -13,6 +13,7 @@ from gateway.cli import app
 from gateway.settings import Settings, read_settings
 from gateway.telemetry import Telemetry
 from gateway.wiring import running_gateway
+from schema.viewer import NOBODY
 from store import Unavailable
 from tests.write_model.desk import BadDays, create, desk
 
@@ -56,6 +57,8 @@ async def test_the_page_has_every_metric_with_its_type_and_labels() -> None:
         with pytest.raises(Unavailable):
             await telemetry.execute(desk(BadDays(running.store.container("orders"), [fail])), create())
         metrics, observer = telemetry.metrics, telemetry.observer
+        telemetry.denied("order", NOBODY, "UNAUTHENTICATED")
+        telemetry.unauthenticated("expired")
         metrics.operations.counts["query", "SUCCESS"] += 1
         metrics.operation_seconds.observe("query", 1)
         metrics.executions.counts["plan",] += 1

@@ -4,10 +4,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphql import ExecutionResult
+from graphql import ExecutionResult, GraphQLError
 
 from gateway.execution import Operation
 from gateway.execution.reference import Reference, formatted
+from schema.errors import coded
 from schema.viewer import FULFIL, NOBODY, OPERATE, READ, WRITE, Viewer
 from tests.schema.api import ADDRESS, EXECUTOR, SCHEMA, UUIDS, Api, Json, Told, line, new_order
 
@@ -104,8 +105,8 @@ class As:
         try:
             first: Any = await anext(results, None)
         except Exception as error:  # noqa: BLE001  # as the executor takes it
-            code = getattr(error, "code", None) or getattr(getattr(error, "original_error", None), "code", None)
-            return Told(errors=[{"message": str(error), "extensions": {"code": code}}])  # type: ignore[list-item]
+            cause = getattr(error, "original_error", None) or error
+            return Told.of({"errors": [coded(GraphQLError(str(error), original_error=cause)).formatted]})
         finally:
             await results.aclose()
         if first is None:
@@ -118,8 +119,6 @@ def outcome(told: Told | None) -> str:
     if told is None:
         return "absent"
     if told.errors:
-        error: Any = told.errors[0]
-        extensions = error["extensions"] if isinstance(error, dict) else error.extensions
-        return str(extensions["code"])
+        return str((told.errors[0].extensions or {})["code"])
     it = (told.data or {})["it"]
     return "absent" if it is None or (isinstance(it, dict) and it.get("code") == "ORDER_NOT_FOUND") else "yes"
