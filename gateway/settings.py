@@ -2,11 +2,11 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -196,5 +196,11 @@ def read_settings(**given: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}, not {fault['input']!r}" for fault in error.errors()]
-        raise BadSettings("\n".join(lines)) from error
+        raise BadSettings("\n".join(map(_told, error.errors()))) from None  # a secret may be in it
+
+
+def _told(fault: ErrorDetails) -> str:
+    name = str(fault["loc"][0])
+    is_secret = SecretStr in get_args(Settings.model_fields[name].annotation)
+    given = "what it is set to" if is_secret else repr(fault["input"])
+    return f"{name.upper()}: {fault['msg']}, not {given}"

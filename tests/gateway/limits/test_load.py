@@ -53,6 +53,8 @@ async def test_who_asks_too_much_is_told_when_to_ask_again() -> None:
             assert told["payload"][0]["extensions"]["retryAfter"] > 0
         async with edge.http.post(f"{edge.url}/graphql/stream", json=ASK) as answer:
             assert answer.status == 429
+        _, text = await edge.get("/metrics")
+        assert 'gateway_refused_total{code="RATE_LIMITED"} 4.0' in text
 
 
 async def test_one_who_asks_too_much_leaves_others_alone() -> None:
