@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         try:
             async with running_gateway(settings, telemetry) as gateway, own_port(settings, gateway):
+                limits.running.watch()
                 app.state.gateway = gateway
                 yield {"drain": gateway.drain, "connections": limits.connections}
                 await limits.running.close()
