@@ -15,7 +15,7 @@ from gateway.drain import Drain
 from gateway.edge import Requests
 from gateway.execution import Executor
 from gateway.health import own_port
-from gateway.limits.configured import limits_of
+from gateway.limits.configured import Limits, limits_of
 from gateway.limits.connections import Connections
 from gateway.limits.origins import PREFLIGHTED
 from gateway.pages import page_routes
@@ -76,6 +76,14 @@ def _shared(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
     )
 
 
+def executor_of(limits: Limits, telemetry: Telemetry | None = None) -> Executor:
+    """What executes operations within limits. Raises BadSettings for trusted documents that it could not execute."""
+    executor = Executor(build_schema(), telemetry, limits.bounds, limits.running)
+    if faults := [f"{id}: {error.message}" for id, error in executor.faults(limits.persisted.trusted)]:
+        raise BadSettings("TRUSTED_DOCUMENTS: the file has faults\n" + "\n".join(faults))
+    return executor
+
+
 def create_app(settings: Settings | None = None, telemetry: Telemetry | None = None) -> Starlette:
     """The application; it opens the store when it is started, and closes it when it is stopped.
 
@@ -90,6 +98,7 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         try:
             async with running_gateway(settings, telemetry) as gateway, own_port(settings, gateway):
+                limits.running.watch()
                 app.state.gateway = gateway
                 yield {"drain": gateway.drain, "connections": limits.connections}
                 await limits.running.close()
@@ -99,9 +108,7 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     def around(app: ASGIApp) -> ASGIApp:
         return Requests(_shared(app, settings.origins), telemetry=telemetry, traced=GRAPHQL_PATH)
 
-    executor = Executor(build_schema(), telemetry, limits.bounds, limits.running)
-    if faults := [f"{id}: {error.message}" for id, error in executor.faults(limits.persisted.trusted)]:
-        raise BadSettings(f"TRUSTED_DOCUMENTS: {settings.trusted_documents} has faults\n" + "\n".join(faults))
+    executor = executor_of(limits, telemetry)
     return Application(
         transports=transport_routes(executor, settings, limits),
         routes=[

@@ -51,11 +51,13 @@ def serve(
     The playground is at /, GraphQL at /graphql, and /healthz and /readyz are for whoever runs it.
     """
     from gateway import serve as serving
+    from gateway.limits.configured import limits_of
 
     settings = read_settings(store_url=store, host=host, port=port, projector=False if no_projector else None)
     check_fit(settings)
     if workers > 1 and settings.store_url.endswith(":memory:"):
         raise BadSettings("several workers cannot share a store in memory: give --store a file")
+    limits_of(settings)
     asyncio.run(_try_store(settings))
     listener = serving.listen(settings.host, settings.port)
     bound_host, bound_port = listener.getsockname()[:2]
@@ -189,8 +191,12 @@ def token(
 @app.command()
 def check(store: StoreOption = None) -> None:
     """Check that the settings make sense and the store can be reached; say what is wrong if not."""
+    from gateway.app import executor_of
+    from gateway.limits.configured import limits_of
+
     settings = read_settings(store_url=store)
     check_fit(settings)
+    executor_of(limits_of(settings))
     asyncio.run(_try_store(settings))
     typer.echo(f"ok: the settings make sense, and {settings.store_url} is open for reading and writing")
 

@@ -89,6 +89,7 @@ class Metrics:
             "gateway_operation_seconds", "Time that queries and mutations took.", "type"
         )
         self.executions = self._tally("gateway_executions", "Queries and mutations, by what executed them.", "by")
+        self.refused = self._tally("gateway_refused", "Requests that were refused before they were executed.", "code")
         self.sockets = self._gauge("gateway_sockets", "WebSockets that are open.")
         self.subscribers = self._gauge("gateway_subscribers", "Subscriptions that are followed.")
         self.frames = self._tally("gateway_frames", "Frames sent to subscribers.")

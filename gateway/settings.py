@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     subscriptions_per_identity: int | None = Field(None, ge=0, description="Subscriptions of a client; 0: any number.")
     max_running: int = Field(1_000, ge=0, description="Queries and commands at a time; 0: any number.")
     max_waiting: int = Field(500, ge=0, description="Queries that may wait for a write at a time; 0: any number.")
+    max_lag_s: float | None = Field(
+        None, ge=0, description="Seconds that what is to be executed may wait for its turn; 0: any number."
+    )
     rate_per_identity: float | None = Field(
         None, ge=0, description="Cost per second that a client may ask for, ten seconds' at once; 0: any."
     )

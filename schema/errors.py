@@ -11,6 +11,9 @@ from write_model.refusals import Contended
 
 log = logging.getLogger(__name__)
 
+LONGEST = 2_000
+"""Characters of a message that a client is sent."""
+
 
 def coded(error: GraphQLError) -> GraphQLError:
     """The error as the client may see it: with a `code` in its extensions, and nothing that is not its business.
@@ -19,6 +22,7 @@ def coded(error: GraphQLError) -> GraphQLError:
     """
     if error.original_error is None:
         error.extensions = error.extensions or {"code": "BAD_INPUT"}
+        error.message = shortened(error.message)
         return error
     message, extensions = told(error)
     return GraphQLError(
@@ -37,7 +41,7 @@ def told(error: GraphQLError) -> tuple[str, dict[str, object]]:
         case Unanswered(code=code, message=message):
             return message, {"code": code}
         case GraphQLError():
-            return error.message, {"code": "BAD_INPUT"}
+            return shortened(error.message), {"code": "BAD_INPUT"}
         case Contended() | Throttled():
             return "The order is busy; try again.", {"code": "BUSY"}
         case StoreError() as failure:
@@ -50,3 +54,8 @@ def told(error: GraphQLError) -> tuple[str, dict[str, object]]:
             id = token_hex(8)
             log.error("unexpected error %s: %s", id, unexpected, exc_info=unexpected)
             return f"Unexpected error {id}.", {"code": "INTERNAL", "id": id}
+
+
+def shortened(message: str) -> str:
+    """The message, which may show all of what was given."""
+    return f"{message[:LONGEST]}…" if len(message) > LONGEST else message

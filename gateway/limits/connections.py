@@ -68,6 +68,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if not self._has_headers and self._fed > self._bounds.header_bytes and not self.transport.is_closing():
             self._refuse(431)
+        elif self._fed and self._arriving_since is None and (not self.cycle or self.cycle.response_complete):
+            self._arriving_since = self.loop.time()  # blank lines, which are no request and end no keep-alive
 
     def on_message_begin(self) -> None:
         """A request begins."""

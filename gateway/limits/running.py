@@ -10,16 +10,24 @@ from projector.tasks import Task, to_the_end
 T = TypeVar("T")
 
 
+LOOK_S = 0.05
+LATE_LOOKS = 3
+"""How often in a row the loop must have been late to have too much to do: once it was garbage, or another process."""
+
+
 class Running:
-    """The queries and commands of a process.
+    """The queries and commands of a process, and how late its event loop is, which is how long each of them waits.
 
     All queries may take the same time, so that the first to begin is the first to be late, and one timer is enough.
     """
 
-    def __init__(self, at_most: int = 0, seconds: float = 0.0) -> None:
-        """`at_most` at a time, each for at most `seconds`; 0: any number of them."""
+    def __init__(self, at_most: int = 0, seconds: float = 0.0, max_lag_s: float = 0.0) -> None:
+        """`at_most` at a time, each for at most `seconds`, none while the loop is later than `max_lag_s`; 0: any."""
         self._at_most = at_most
         self._seconds = seconds
+        self._max_lag_s = max_lag_s
+        self._late_looks = 0
+        self._next_look: asyncio.TimerHandle | None = None
         self._queries: dict[Task, float] = {}
         self._commands: set[Task] = set()
         self._late: set[Task] = set()
@@ -27,8 +35,20 @@ class Running:
 
     def admit(self) -> None:
         """Raises Shed if there is no room for one more."""
-        if 0 < self._at_most <= len(self._queries) + len(self._commands):
+        if self._late_looks >= LATE_LOOKS or 0 < self._at_most <= len(self._queries) + len(self._commands):
             raise Shed("OVERLOADED", "The service has too much to do at the moment; try again.", 1.0)
+
+    def watch(self) -> None:
+        """Look from now on how late the loop is."""
+        if self._max_lag_s:
+            loop = asyncio.get_running_loop()
+            due = loop.time() + LOOK_S
+            self._next_look = loop.call_at(due, self._look_at_loop, due)
+
+    def _look_at_loop(self, due: float) -> None:
+        is_late = asyncio.get_running_loop().time() - due > self._max_lag_s
+        self._late_looks = self._late_looks + 1 if is_late else 0
+        self.watch()
 
     def begin(self) -> Task:
         """The query of the current task begins; the task is cancelled when its time is up."""
@@ -60,8 +80,9 @@ class Running:
 
     async def close(self) -> None:
         """Wait for the commands that nobody waits for any more."""
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._next_look):
+            if timer:
+                timer.cancel()
         if self._commands:
             await asyncio.wait(self._commands, timeout=self._seconds or None)
 

@@ -44,7 +44,7 @@ class Http:
             if result is not None:
                 await respond_with(result, media_type or JSON, self._compress_bytes, scope, headers, send)
             return None
-        return await refused.response(media_type or JSON)(scope, receive, send)
+        return await refused.answer(scope, receive, send, media_type or JSON)
 
     async def _result(
         self, scope: Scope, headers: Headers, media_type: bytes | None, receive: Receive, send: Send

@@ -21,6 +21,7 @@ from gateway.limits.load import PREPARING, Load
 from gateway.limits.origins import Headers, is_foreign, was_preflighted
 from gateway.limits.shed import Shed
 from gateway.transports.negotiation import JSON, is_json, status_of
+from gateway.wiring import Gateway
 from projector.tasks import Task, ended
 from schema.errors import told
 
@@ -61,10 +62,17 @@ class Refused(Exception):
         message, extensions = told(GraphQLError(str(error), original_error=error))
         return cls(500, message, extensions=extensions)
 
-    def response(self, media_type: bytes = JSON) -> Response:
-        """The answer, in the form of a result with an error."""
+    async def answer(self, scope: Scope, receive: Receive, send: Send, media_type: bytes = JSON) -> None:
+        """Answer with it, in the form of a result with an error, and count it."""
+        count_refused(scope, self.extensions)
         told = {"errors": [{"message": str(self), "extensions": self.extensions}]}
-        return Response(encode(told), self.status, self.headers, media_type=media_type.decode())
+        await Response(encode(told), self.status, self.headers, media_type.decode())(scope, receive, send)
+
+
+def count_refused(scope: Scope, extensions: Mapping[str, object]) -> None:
+    """Count a request that is not executed, by its code."""
+    gateway: Gateway = scope["app"].state.gateway
+    gateway.telemetry.metrics.refused.counts[str(extensions["code"]),] += 1
 
 
 async def read_operation(scope: Scope, headers: Headers, receive: Receive, limits: Limits) -> Operation:

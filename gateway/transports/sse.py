@@ -3,6 +3,8 @@
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 """
 
+from contextlib import nullcontext
+
 from graphql import OperationType
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -58,12 +60,13 @@ class EventStream:
                 operation = continued(self._executor, operation, cursor.decode("latin-1"))
             form = Events(Cursors(self._executor, operation))
             drain = scope["app"].state.gateway.drain
-            with self._limits.load.subscription(scope):
+            follows = self._executor.kind(operation) is OperationType.SUBSCRIPTION
+            with self._limits.load.subscription(scope) if follows else nullcontext():
                 await respond(self._executor, operation, context, form, self._keep_alive_s, drain, receive, send)
         except Refused as refused:
-            await refused.response()(scope, receive, send)
+            await refused.answer(scope, receive, send)
         except (NotExecutable, Shed) as error:
-            await Refused.of(error).response()(scope, receive, send)
+            await Refused.of(error).answer(scope, receive, send)
         except ClientDisconnect:
             pass
 

@@ -37,7 +37,7 @@ from gateway.transports.messages import (
     read,
     text_frame,
 )
-from gateway.transports.requests import charge
+from gateway.transports.requests import charge, count_refused
 from gateway.wiring import Context, Gateway
 from projector.tasks import Task, end, ended
 from read_model.watches import Batch
@@ -72,6 +72,7 @@ class Sockets:
             await send({"type": "websocket.accept"})
             await _close(send, closing)
         except Shed as shed:
+            count_refused(scope, shed.extensions)
             await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
             await _close(send, Closing(Code.TOO_MANY, f"{shed} Try again in {shed.retry_after_s:g} s."))
 
@@ -215,8 +216,9 @@ class Conversation:
             raise Closing(Code.SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
         limit = self._settings.socket_operations
         if len(self._operations) >= limit:
-            message = f"At most {limit} operations at a time."
-            await self._send(_error(id, message, {"code": "TOO_MANY_OPERATIONS"}))
+            extensions = {"code": "TOO_MANY_OPERATIONS"}
+            count_refused(self._scope, extensions)
+            await self._send(_error(id, f"At most {limit} operations at a time.", extensions))
         elif not self._drain.begun:
             self._operations[id] = self._begin(self._operate(id, operation, self._context))
 
@@ -239,9 +241,9 @@ class Conversation:
         except OSError:  # the client has gone
             pass
         except NotExecutable as error:
-            await self._end(id, _error(id, str(error), {"code": error.code}))
+            await self._refuse(id, str(error), {"code": error.code})
         except Shed as shed:
-            await self._end(id, _error(id, str(shed), shed.extensions))
+            await self._refuse(id, str(shed), shed.extensions)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             message, extensions = told(GraphQLError(str(error), original_error=error))
             await self._end(id, _error(id, message, extensions))
@@ -269,6 +271,11 @@ class Conversation:
             return False
         self._executor.frames[()] += 1
         return True
+
+    async def _refuse(self, id: str, message: str, extensions: Mapping[str, Any]) -> None:
+        """End an operation that was not executed."""
+        count_refused(self._scope, extensions)
+        await self._end(id, _error(id, message, extensions))
 
     async def _end(self, id: str, message: Mapping[str, Any]) -> None:
         """Send the last message of an operation; its id is free before the client has it."""

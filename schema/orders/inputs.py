@@ -63,7 +63,7 @@ def order_filter(filter: OrderFilter | None) -> read.OrderFilter:
         return read.OrderFilter()
     status, sku = given(filter.status), given(filter.sku)
     return read.OrderFilter(
-        status=tuple(status) if status is not None else None,
+        status=tuple(dict.fromkeys(status)) if status is not None else None,
         created_from=given(filter.created_from),
         created_to=given(filter.created_to),
         sku=ids.sku(sku) if sku is not None else None,

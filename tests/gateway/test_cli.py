@@ -70,6 +70,20 @@ def test_check_reads_the_environment(cli: Cli, tmp_path: Path, monkeypatch: pyte
     assert f"{tmp_path}/store.db" in cli("check")[1]
 
 
+def test_check_names_trusted_documents_that_could_not_be_executed(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "manifest.json"
+    file.write_text('{"a": "{ nothing }", "b": "{ __typename }"}')
+    monkeypatch.setenv("TRUSTED_DOCUMENTS", str(file))
+    code, out, err = cli("check", "--store", "sqlite:///:memory:")
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "gateway: TRUSTED_DOCUMENTS: the file has faults",
+        "a: Cannot query field 'nothing' on type 'Query'.",
+    ]
+
+
 def regular_file(path: Path) -> str:
     path.write_text("hello")
     return f"{path}/below/store.db"

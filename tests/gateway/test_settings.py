@@ -90,6 +90,7 @@ FROM_ENVIRONMENT = [
     ("SUBSCRIPTIONS_PER_IDENTITY", "0", 0),
     ("MAX_RUNNING", "0", 0),
     ("MAX_WAITING", "0", 0),
+    ("MAX_LAG_S", "0.5", 0.5),
     ("RATE_PER_IDENTITY", "0", 0.0),
     ("RATE_PER_ADDRESS", "0", 0.0),
 ]

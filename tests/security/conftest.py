@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         while not (served := ADDRESS.search(log.read_text())):
             assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
         yield served[1]
         assert process.poll() is None, log.read_text()
     finally:

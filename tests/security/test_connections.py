@@ -60,6 +60,22 @@ async def test_a_body_that_goes_on_behind_its_answer_is_not_taken_for_ever(attac
     await dripping
 
 
+async def test_blank_lines_do_not_keep_a_connection_alive(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+    await raw.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert b" 200 " in await raw.head()
+
+    async def drip() -> None:
+        while not raw.writer.transport.is_closing():
+            await raw.send(b"\r\n")
+            await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    await raw.answer()
+    raw.close()
+    await dripping
+
+
 async def test_a_connection_that_says_nothing_is_ended(attacked: Attacked) -> None:
     raw = await attacked.raw()
     assert await raw.answer() == b""

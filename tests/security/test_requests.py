@@ -52,6 +52,13 @@ async def test_variables_of_any_depth_are_never_our_fault(attacked: Attacked, de
         assert told.type is aiohttp.WSMsgType.TEXT or told.data == 4400, told
 
 
+@pytest.mark.parametrize("status", ["x" * 900_000, ["x" * 900_000], ["DRAFT"] * 90_000], ids=["text", "list", "many"])
+async def test_what_is_as_long_as_a_request_may_be_is_not_shown_at_length(attacked: Attacked, status: Any) -> None:
+    document = "query($f: OrderFilter) { orders(filter: $f) { nodes { id } } }"
+    _, answer = await attacked.post({"query": document, "variables": {"f": {"status": status}}})
+    assert len(json.dumps(answer)) < 10_000
+
+
 async def test_a_body_that_says_that_it_is_too_large_is_refused_before_it_comes(attacked: Attacked) -> None:
     raw = await attacked.raw()
     await raw.send(HEAD + b"content-length: 100000000\r\n\r\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -53,6 +54,8 @@ async def test_who_asks_too_much_is_told_when_to_ask_again() -> None:
             assert told["payload"][0]["extensions"]["retryAfter"] > 0
         async with edge.http.post(f"{edge.url}/graphql/stream", json=ASK) as answer:
             assert answer.status == 429
+        _, text = await edge.get("/metrics")
+        assert 'gateway_refused_total{code="RATE_LIMITED"} 4.0' in text
 
 
 async def test_one_who_asks_too_much_leaves_others_alone() -> None:
@@ -194,6 +197,24 @@ async def test_a_connection_too_many_is_answered_with_503() -> None:
             assert b"retry-after: 5" in answer
         finally:
             writer.close()
+
+
+async def test_nothing_is_accepted_while_the_loop_is_late() -> None:
+    async with open_edge(max_lag_s=0.001) as edge:
+        codes: set[str | None] = set()
+
+        async def keep_busy() -> None:
+            while "OVERLOADED" not in codes:
+                time.sleep(0.01)  # noqa: ASYNC251  that is what is tried
+                await asyncio.sleep(0)
+
+        async def ask() -> None:
+            while "OVERLOADED" not in codes:
+                codes.add((await answered(edge, ASK))[1])
+
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(keep_busy(), ask())
+        assert (await edge.get("/healthz"))[0] == 200
 
 
 def test_production_is_strict_where_nothing_else_is_set() -> None:
