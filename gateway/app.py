@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from typing import TypedDict
 
 from starlette.applications import Starlette
@@ -14,6 +13,7 @@ from gateway.drain import Drain
 from gateway.edge import Requests
 from gateway.execution import Executor
 from gateway.health import own_port
+from gateway.lab import open_lab
 from gateway.pages import page_routes
 from gateway.settings import Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
@@ -54,11 +54,12 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     """The application; it opens the store when it is started, and closes it when it is stopped."""
     settings = settings or read_settings()
     telemetry = telemetry or open_telemetry(settings)
+    lab = open_lab(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         try:
-            async with running_gateway(settings, telemetry) as gateway, own_port(settings, gateway):
+            async with running_gateway(settings, telemetry, lab) as gateway, own_port(settings, gateway):
                 app.state.gateway = gateway
                 yield {"drain": gateway.drain}
         finally:
@@ -67,7 +68,7 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     executor = Executor(build_schema(), telemetry)
     return Application(
         transports=transport_routes(executor, settings),
-        routes=[*health.routes(metrics=settings.metrics), *page_routes(settings)],
-        around=partial(Requests, telemetry=telemetry, traced=GRAPHQL_PATH),
+        routes=[*health.routes(metrics=settings.metrics), *page_routes(settings), *lab.routes],
+        around=lambda app: Requests(lab.around(app), telemetry, GRAPHQL_PATH),
         lifespan=lifespan,
     )

@@ -16,6 +16,7 @@ from gateway.drain import Drain
 from gateway.freshness import Freshness
 from gateway.health import Running, own_port
 from gateway.keys import KEYS, open_signer
+from gateway.lab import Lab
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
 from gateway.telemetry import Telemetry, open_telemetry
@@ -83,9 +84,11 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def running_gateway(settings: Settings, telemetry: Telemetry | None = None) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    settings: Settings, telemetry: Telemetry | None = None, lab: Lab | None = None
+) -> AsyncIterator[Gateway]:
     """The store opened, changes followed, and, if so set, projections kept; all ended in turn at the end."""
-    telemetry = telemetry or Telemetry()
+    telemetry, lab = telemetry or Telemetry(), lab or Lab()
     async with open_configured_store(settings) as store:
         serving = Serving(store, READ_CONTAINERS)
         await serving.start()
@@ -95,7 +98,7 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
         supervisor = Supervisor()
         supervisor.start(live.loops())
         if settings.projector:
-            start_projector(store, settings, supervisor, telemetry.observer)
+            start_projector(lab.store(store), settings, supervisor, telemetry.observer)
         overview = overview_of(store, settings)
         freshness = await keep_fresh(store, settings, supervisor)
         aggregates = Aggregates(
@@ -114,7 +117,7 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
             signer=signer,
             now=now,
             new_id=new_id,
-            execute=telemetry.execute,
+            execute=lab.execute(telemetry.execute),
             projections=partial(_projections, overview),
         )
         telemetry.metrics.watch(store, supervisor, freshness, live)
