@@ -1,7 +1,7 @@
-import type { AddressInput } from "../generated";
+import type { AddressInput, PaymentMethod } from "../generated";
 import { CATALOGUE } from "./catalogue";
 import { outbox } from "./client";
-import { type CommandName, type Inputs, type Order, title } from "./commands";
+import { type CommandName, type Inputs, type Order, PAYMENT, title } from "./commands";
 import { useEntries } from "./hooks";
 import { Amount, Progress, shortId, Status } from "./parts";
 
@@ -33,6 +33,7 @@ export function Editor({ order }: { order: Order }) {
         </div>
       )}
       <Address order={order} issue={issue} />
+      <Payment order={order} issue={issue} />
       <div className="actions">
         {draft && (
           <button className="primary" onClick={() => issue("submitOrder", {})}>
@@ -145,9 +146,12 @@ const FIELDS = [
   ["country", "Country code", "country"],
 ] as const;
 
+/** Whether it has still to be paid: until then it may go elsewhere, and be paid in another way. */
+const isOpen = ({ status }: Order) => status === "DRAFT" || status === "SUBMITTED";
+
 function Address({ order, issue }: { order: Order; issue: Issue }) {
   const address = order.shippingAddress;
-  const open = order.status === "DRAFT" || order.status === "SUBMITTED";
+  const open = isOpen(order);
   return (
     <details className="address">
       <summary>
@@ -177,6 +181,28 @@ function Address({ order, issue }: { order: Order; issue: Issue }) {
         {open && <button>Set address</button>}
       </form>
     </details>
+  );
+}
+
+function Payment({ order, issue }: { order: Order; issue: Issue }) {
+  return (
+    <label className="payment">
+      Paid by
+      <select
+        value={order.paymentMethod ?? ""}
+        disabled={!isOpen(order)}
+        onChange={({ target }) => issue("setPaymentMethod", { method: target.value as PaymentMethod })}
+      >
+        <option value="" disabled>
+          not chosen yet
+        </option>
+        {Object.entries(PAYMENT).map(([method, word]) => (
+          <option key={method} value={method}>
+            {word}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

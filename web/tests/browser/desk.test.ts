@@ -56,6 +56,33 @@ test("an item that is added is visible before the answer, then confirmed, then p
   await close();
 });
 
+test("how an order is paid shows at once, and in the other browser once it is known", async () => {
+  const one = await visit(desk(customer()));
+  await newOrder(one.page);
+  const two = await visit(one.page.url());
+  const chosen = (page: Page) => page.getByLabel("Paid by");
+  await chosen(two.page).waitFor();
+  const release = await holdCommands(one.page);
+  await chosen(one.page).selectOption("invoice");
+  await reached(one.page, "sending");
+  expect(await chosen(one.page).inputValue()).toBe("INVOICE");
+  release();
+  await reached(one.page, "projected");
+  await until(async () => (await chosen(two.page).inputValue()) === "INVOICE");
+  await one.page.unroute("**/graphql");
+  await one.context.setOffline(true);
+  await chosen(one.page).selectOption("card");
+  await reached(one.page, "queued");
+  await chosen(two.page).selectOption("bank transfer");
+  await reached(two.page, "projected");
+  await one.context.setOffline(false);
+  await failure(one.page).waitFor();
+  expect(await failure(one.page).innerText()).toContain("Paid by bank transfer");
+  expect(await chosen(one.page).inputValue()).toBe("TRANSFER");
+  await two.close();
+  await one.close();
+});
+
 test("two browsers see each other's changes", async () => {
   const id = customer();
   const one = await visit(desk(id));
