@@ -204,7 +204,7 @@ class _SlowContainer(ContainerDelegate):
 
 
 class _Again:
-    """A socket on which frames may come again, in between as late ones do: versions then seem to go back."""
+    """A socket on which frames may come again, also late, behind newer ones, if they have versions to know that by."""
 
     def __init__(self, lab: OpenLab, send: Send) -> None:
         self._lab = lab
@@ -222,7 +222,7 @@ class _Again:
         recent.append(message)
         if len(recent) > 1 and self._lab.chance.random() < self._lab.switches.duplicates:
             self._lab.happened["duplicated"] += 1
-            await self._send(self._lab.chance.choice(recent))
+            await self._send(self._lab.chance.choice(recent) if '"version":' in message["text"] else message)
 
 
 def _by_own_page(request: Request) -> bool:

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Page, WebSocketRoute } from "playwright-core";
+import { add, click, failure, holdCommands, line, newOrder, reached, rows } from "./desk";
 import { type Gateway, expectAccessible, screenshot, serve, until, visit } from "./served";
 
 let gateway: Gateway;
@@ -13,37 +14,10 @@ let customers = 0;
 const customer = () => `customer${++customers}`;
 const desk = (customerId: string) => `${gateway.url}/desk#/customers/${customerId}`;
 
-const click = (page: Page, name: string | RegExp) => page.getByRole("button", { name }).click();
-const add = (page: Page, title: string) => page.locator(".catalogue button", { hasText: title }).click();
-const line = (page: Page, title: string) => page.locator(".items tbody tr", { hasText: title });
-const rows = (page: Page) => page.locator(".list .row");
-const failure = (page: Page) => page.locator(".failure");
-
-/** Wait until the order's latest command has come as far as that. */
-const reached = (page: Page, stage: string) =>
-  page.locator(`.list .row .progress.${stage}`).first().waitFor();
-
-async function newOrder(page: Page): Promise<void> {
-  await click(page, "New order");
-  await reached(page, "projected");
-}
-
-/** Keep answers to commands back until they are let go. */
-async function holdCommands(page: Page): Promise<() => void> {
-  let release = () => {};
-  const held = new Promise<void>((resolve) => (release = resolve));
-  await page.route("**/graphql", async (route) => {
-    if (!route.request().postData()?.includes("mutation ")) return route.continue();
-    const response = await route.fetch();
-    await held;
-    await route.fulfill({ response });
-  });
-  return release;
-}
-
 test("an item that is added is visible before the answer, then confirmed, then projected", async () => {
   const { page, close } = await visit(desk(customer()));
   await newOrder(page);
+  expect(await page.locator(".lab").count()).toBe(0);
   const release = await holdCommands(page);
   await add(page, "Desk lamp");
   await line(page, "Desk lamp").waitFor();
