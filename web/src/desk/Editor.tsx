@@ -19,19 +19,22 @@ export function Editor({ order }: { order: Order }) {
       <header>
         <h2>Order {shortId(order.id)}</h2>
         <Status status={order.status}>{order.statusDisplay}</Status>
-        <span className="muted">version {order.version}</span>
+        <span className="muted">v{order.version}</span>
       </header>
       <Items order={order} issue={issue} />
-      {draft && (
-        <div className="catalogue" role="group" aria-label="Add to the order">
-          {CATALOGUE.map((product) => (
-            <button key={product.sku} onClick={() => issue("addItem", { item: { ...product, quantity: 1 } })}>
-              <span>+ {product.title}</span>
-              <Amount amount={product.unitPrice} currency="USD" />
-            </button>
-          ))}
-        </div>
-      )}
+      {/* Always there, so that nothing moves when an order is submitted, or is not after all. */}
+      <div className="catalogue" role="group" aria-label="Add to the order">
+        {CATALOGUE.map((product) => (
+          <button
+            key={product.sku}
+            disabled={!draft}
+            onClick={() => issue("addItem", { item: { ...product, quantity: 1 } })}
+          >
+            <span>+ {product.title}</span>
+            <Amount amount={product.unitPrice} currency="USD" />
+          </button>
+        ))}
+      </div>
       <Address order={order} issue={issue} />
       <Payment order={order} issue={issue} />
       <div className="actions">

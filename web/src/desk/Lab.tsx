@@ -75,7 +75,7 @@ export default function Lab() {
           </label>
         ))}
         <label>
-          Commands to conflict
+          Force conflicts
           <input
             type="number"
             min={0}

@@ -161,15 +161,15 @@ test("a forced conflict is rolled back, says what changed, and can be decided ag
   const { page, close } = await visit(desk());
   await newOrder(page);
   await openLab(page);
-  await page.getByLabel("Commands to conflict").fill("1");
-  await until(async () => (await page.getByLabel("Commands to conflict").inputValue()) === "1");
+  await page.getByLabel("Force conflicts").fill("1");
+  await until(async () => (await page.getByLabel("Force conflicts").inputValue()) === "1");
   await click(page, "Cancel order");
   await failure(page).waitFor();
   expect(await failure(page).innerText()).toContain("VERSION_CONFLICT");
   expect(await failure(page).innerText()).toContain("Paid by card");
   await page.locator(".editor .status.draft").waitFor();
   expect(await page.getByLabel("Paid by").inputValue()).toBe("CARD");
-  await until(async () => (await page.getByLabel("Commands to conflict").inputValue()) === "0");
+  await until(async () => (await page.getByLabel("Force conflicts").inputValue()) === "0");
   await click(page, "Do it anyway");
   await page.locator(".list .status.cancelled").waitFor();
   await reached(page, "projected");
