@@ -22,7 +22,7 @@ export function Editor({ order }: { order: Order }) {
         <span className="muted">v{order.version}</span>
       </header>
       <Items order={order} issue={issue} />
-      {/* Always there, so that nothing moves when an order is submitted, or is not after all. */}
+      {/* What is not possible stays where it is, so that nothing moves under a hand that is about to click. */}
       <div className="catalogue" role="group" aria-label="Add to the order">
         {CATALOGUE.map((product) => (
           <button
@@ -38,19 +38,16 @@ export function Editor({ order }: { order: Order }) {
       <Address order={order} issue={issue} />
       <Payment order={order} issue={issue} />
       <div className="actions">
-        {draft && (
-          <button className="primary" onClick={() => issue("submitOrder", {})}>
-            Submit order
-          </button>
-        )}
-        {["DRAFT", "SUBMITTED", "PAID"].includes(order.status) && (
-          <button
-            className="danger"
-            onClick={() => issue("cancelOrder", { reason: "Cancelled at the desk" })}
-          >
-            Cancel order
-          </button>
-        )}
+        <button className="primary" disabled={!draft} onClick={() => issue("submitOrder", {})}>
+          Submit order
+        </button>
+        <button
+          className="danger"
+          disabled={!["DRAFT", "SUBMITTED", "PAID"].includes(order.status)}
+          onClick={() => issue("cancelOrder", { reason: "Cancelled at the desk" })}
+        >
+          Cancel order
+        </button>
         {order.trackingNumber && <p className="muted">Tracking number {order.trackingNumber}</p>}
         {order.cancelReason && <p className="muted">{order.cancelReason}</p>}
       </div>
