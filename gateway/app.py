@@ -15,6 +15,7 @@ from gateway.drain import Drain
 from gateway.edge import Requests
 from gateway.execution import Executor
 from gateway.health import own_port
+from gateway.lab import open_lab
 from gateway.limits.configured import Limits, limits_of
 from gateway.limits.connections import Connections
 from gateway.limits.origins import PREFLIGHTED
@@ -93,11 +94,12 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     check_fit(settings)
     telemetry = telemetry or open_telemetry(settings)
     limits = limits_of(settings)
+    lab = open_lab(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         try:
-            async with running_gateway(settings, telemetry) as gateway, own_port(settings, gateway):
+            async with running_gateway(settings, telemetry, lab) as gateway, own_port(settings, gateway):
                 limits.running.watch()
                 app.state.gateway = gateway
                 yield {"drain": gateway.drain, "connections": limits.connections}
@@ -106,7 +108,7 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
             await telemetry.close()
 
     def around(app: ASGIApp) -> ASGIApp:
-        return Requests(_shared(app, settings.origins), telemetry=telemetry, traced=GRAPHQL_PATH)
+        return Requests(lab.around(_shared(app, settings.origins)), telemetry=telemetry, traced=GRAPHQL_PATH)
 
     executor = executor_of(limits, telemetry)
     return Application(
@@ -114,6 +116,7 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
         routes=[
             *health.routes(metrics=settings.metrics, details=settings.gateway_env != "production"),
             *page_routes(settings),
+            *lab.routes,
         ],
         around=around,
         lifespan=lifespan,

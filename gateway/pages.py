@@ -50,7 +50,10 @@ def page_routes(settings: Settings) -> list[BaseRoute]:
         paths["desk"] = "/desk"
     if not (STATIC / "playground.html").exists():
         return [Route(path, _stand_in(STAND_INS[page])) for page, path in paths.items()]
-    routes: list[BaseRoute] = [Route(path, _page(page)) for page, path in paths.items()]
+    routes: list[BaseRoute] = [
+        Route(path, _with_lab(page) if page == "desk" and settings.gateway_lab else _page(page))
+        for page, path in paths.items()
+    ]
     return [*routes, Mount("/assets", Assets(directory=STATIC / "assets"))] if routes else []
 
 
@@ -73,12 +76,22 @@ class Assets(StaticFiles):
 
 
 def _page(name: str) -> Page:
-    headers = {**PAGE_HEADERS, "content-security-policy": POLICY + STYLES[name]}
+    headers = _headers(name)
 
     async def page(request: Request) -> Response:
         return FileResponse(STATIC / f"{name}.html", headers=headers)
 
     return page
+
+
+def _with_lab(name: str) -> Page:
+    """The page, told that there is a lab: one that had to ask would log an error wherever there is none."""
+    html = (STATIC / f"{name}.html").read_text().replace("</head>", '<meta name="lab" content="on" /></head>')
+    return _stand_in(HTMLResponse(html, headers=_headers(name)))
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {**PAGE_HEADERS, "content-security-policy": POLICY + STYLES[name]}
 
 
 def _stand_in(answer: HTMLResponse) -> Page:

@@ -16,6 +16,7 @@ NEEDED: Sequence[tuple[Callable[[Settings], bool], str]] = (
     (lambda set_: set_.token_issuer is not None, "TOKEN_ISSUER: must say whose tokens are taken"),
     (lambda set_: set_.token_audience is not None, "TOKEN_AUDIENCE: must say which tokens are meant for this gateway"),
     (lambda set_: set_.token_secret is None, "TOKEN_SECRET: must not be set; it is for development"),
+    (lambda set_: not set_.gateway_lab, "GATEWAY_LAB: must not be set; it is for development"),
     (lambda set_: set_.signing_key is not None, "SIGNING_KEY: must be set, the same for all processes"),
 )
 """Whether settings have what is needed, and what is to be said if not."""

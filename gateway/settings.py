@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     projector: bool = Field(True, description="Whether `gateway serve` projects too, in the same process.")
     playground: bool = Field(True, description="Whether the playground is served at `/`.")
     desk: bool = Field(True, description="Whether the order desk is served at `/desk`.")
+    gateway_lab: bool = Field(False, description="Whether the desk has a lab; for development only.")
+    lab_seed: int = Field(1729, description="What decides where the lab leaves it to chance.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at least.")
     log_format: Literal["text", "json"] = Field("text", description="Lines for people, or a JSON object per line.")
     metrics: bool = Field(True, description="Whether `gateway serve` has metrics at `/metrics`.")

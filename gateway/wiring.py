@@ -18,6 +18,7 @@ from gateway.health import Running, own_port
 from gateway.identity import Callers
 from gateway.identity.opening import open_callers
 from gateway.keys import KEYS, open_signer
+from gateway.lab import Lab
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
 from gateway.telemetry import Telemetry, open_telemetry
@@ -89,9 +90,11 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def running_gateway(settings: Settings, telemetry: Telemetry | None = None) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    settings: Settings, telemetry: Telemetry | None = None, lab: Lab | None = None
+) -> AsyncIterator[Gateway]:
     """The store opened, changes followed, and, if so set, projections kept; all ended in turn at the end."""
-    telemetry = telemetry or Telemetry()
+    telemetry, lab = telemetry or Telemetry(), lab or Lab()
     async with open_configured_store(settings) as store:
         serving = Serving(store, READ_CONTAINERS)
         await serving.start()
@@ -101,7 +104,7 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
         supervisor = Supervisor()
         supervisor.start(live.loops())
         if settings.projector:
-            start_projector(store, settings, supervisor, telemetry.observer)
+            start_projector(lab.store(store), settings, supervisor, telemetry.observer)
         overview = overview_of(store, settings)
         freshness = await keep_fresh(store, settings, supervisor)
         aggregates = Aggregates(
@@ -123,7 +126,7 @@ async def running_gateway(settings: Settings, telemetry: Telemetry | None = None
             signer=signer,
             now=now,
             new_id=new_id,
-            execute=telemetry.execute,
+            execute=lab.execute(telemetry.execute),
             projections=partial(_projections, overview),
         )
         callers = open_callers(settings, context, supervisor, telemetry.unauthenticated)

@@ -25,7 +25,7 @@ export default defineConfig({
     },
   },
   worker: { format: "es" },
-  server: { proxy: { "/graphql": { target: GATEWAY, ws: true } } },
+  server: { proxy: { "/graphql": { target: GATEWAY, ws: true }, "/lab": GATEWAY } },
   test: {
     projects: [
       { extends: true, test: { name: "unit", include: ["src/**/*.test.ts", "tests/*.test.ts"] } },

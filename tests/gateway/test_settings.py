@@ -38,6 +38,8 @@ FROM_ENVIRONMENT = [
     ("PROJECTOR", "false", False),
     ("PLAYGROUND", "0", False),
     ("DESK", "0", False),
+    ("GATEWAY_LAB", "1", True),
+    ("LAB_SEED", "7", 7),
     ("LOG_LEVEL", "debug", "debug"),
     ("LOG_FORMAT", "json", "json"),
     ("METRICS", "false", False),

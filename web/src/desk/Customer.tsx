@@ -49,9 +49,11 @@ export function Customer({ customerId, openUuid }: { customerId: string; openUui
       {open ? (
         <Editor key={open.id} order={open} />
       ) : (
-        <section className="editor empty">
-          <p>Choose an order, or begin a new one.</p>
-        </section>
+        !loading && (
+          <section className="editor empty">
+            <p>Choose an order, or begin a new one.</p>
+          </section>
+        )
       )}
     </main>
   );

@@ -1,7 +1,7 @@
-import type { AddressInput } from "../generated";
+import type { AddressInput, PaymentMethod } from "../generated";
 import { CATALOGUE } from "./catalogue";
 import { outbox } from "./client";
-import { type CommandName, type Inputs, type Order, title } from "./commands";
+import { type CommandName, type Inputs, type Order, PAYMENT, title } from "./commands";
 import { useEntries } from "./hooks";
 import { Amount, Progress, shortId, Status } from "./parts";
 
@@ -19,34 +19,35 @@ export function Editor({ order }: { order: Order }) {
       <header>
         <h2>Order {shortId(order.id)}</h2>
         <Status status={order.status}>{order.statusDisplay}</Status>
-        <span className="muted">version {order.version}</span>
+        <span className="muted">v{order.version}</span>
       </header>
       <Items order={order} issue={issue} />
-      {draft && (
-        <div className="catalogue" role="group" aria-label="Add to the order">
-          {CATALOGUE.map((product) => (
-            <button key={product.sku} onClick={() => issue("addItem", { item: { ...product, quantity: 1 } })}>
-              <span>+ {product.title}</span>
-              <Amount amount={product.unitPrice} currency="USD" />
-            </button>
-          ))}
-        </div>
-      )}
-      <Address order={order} issue={issue} />
-      <div className="actions">
-        {draft && (
-          <button className="primary" onClick={() => issue("submitOrder", {})}>
-            Submit order
-          </button>
-        )}
-        {["DRAFT", "SUBMITTED", "PAID"].includes(order.status) && (
+      {/* What is not possible stays where it is, so that nothing moves under a hand that is about to click. */}
+      <div className="catalogue" role="group" aria-label="Add to the order">
+        {CATALOGUE.map((product) => (
           <button
-            className="danger"
-            onClick={() => issue("cancelOrder", { reason: "Cancelled at the desk" })}
+            key={product.sku}
+            disabled={!draft}
+            onClick={() => issue("addItem", { item: { ...product, quantity: 1 } })}
           >
-            Cancel order
+            <span>+ {product.title}</span>
+            <Amount amount={product.unitPrice} currency="USD" />
           </button>
-        )}
+        ))}
+      </div>
+      <Address order={order} issue={issue} />
+      <Payment order={order} issue={issue} />
+      <div className="actions">
+        <button className="primary" disabled={!draft} onClick={() => issue("submitOrder", {})}>
+          Submit order
+        </button>
+        <button
+          className="danger"
+          disabled={!["DRAFT", "SUBMITTED", "PAID"].includes(order.status)}
+          onClick={() => issue("cancelOrder", { reason: "Cancelled at the desk" })}
+        >
+          Cancel order
+        </button>
         {order.trackingNumber && <p className="muted">Tracking number {order.trackingNumber}</p>}
         {order.cancelReason && <p className="muted">{order.cancelReason}</p>}
       </div>
@@ -145,9 +146,12 @@ const FIELDS = [
   ["country", "Country code", "country"],
 ] as const;
 
+/** Whether it has still to be paid: until then it may go elsewhere, and be paid in another way. */
+const isOpen = ({ status }: Order) => status === "DRAFT" || status === "SUBMITTED";
+
 function Address({ order, issue }: { order: Order; issue: Issue }) {
   const address = order.shippingAddress;
-  const open = order.status === "DRAFT" || order.status === "SUBMITTED";
+  const open = isOpen(order);
   return (
     <details className="address">
       <summary>
@@ -177,6 +181,28 @@ function Address({ order, issue }: { order: Order; issue: Issue }) {
         {open && <button>Set address</button>}
       </form>
     </details>
+  );
+}
+
+function Payment({ order, issue }: { order: Order; issue: Issue }) {
+  return (
+    <label className="payment">
+      Paid by
+      <select
+        value={order.paymentMethod ?? ""}
+        disabled={!isOpen(order)}
+        onChange={({ target }) => issue("setPaymentMethod", { method: target.value as PaymentMethod })}
+      >
+        <option value="" disabled>
+          not chosen yet
+        </option>
+        {Object.entries(PAYMENT).map(([method, word]) => (
+          <option key={method} value={method}>
+            {word}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

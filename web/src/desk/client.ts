@@ -95,3 +95,4 @@ export const connection = {
 
 socket.on("connected", outbox.flush);
 addEventListener("online", outbox.flush);
+outbox.flush(); // what waits from before

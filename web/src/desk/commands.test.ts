@@ -16,6 +16,7 @@ const COMMANDS: Command[] = [
   command("shipOrder", ORDER, { carrier: "Post", trackingNumber: "t" }),
   command("deliverOrder", ORDER, {}),
   command("cancelOrder", ORDER, { reason: "why" }),
+  command("setPaymentMethod", ORDER, { method: "INVOICE" }),
 ];
 
 test.each(COMMANDS.map((command) => [command.name, command] as const))(
@@ -61,7 +62,7 @@ test("an order that is being created is there before the gateway knows it", () =
 });
 
 test("what changed is told in words", () => {
-  const after = [COMMANDS[1]!, COMMANDS[2]!, COMMANDS[4]!, COMMANDS[5]!].reduce(
+  const after = [COMMANDS[1]!, COMMANDS[2]!, COMMANDS[4]!, COMMANDS[5]!, COMMANDS[10]!].reduce(
     (order, command) => predict(order, command)!,
     ORDER,
   );
@@ -70,7 +71,9 @@ test("what changed is told in words", () => {
     "Lamp: 2 → 7",
     "Pen: 3 added",
     "Ships to Ada, Berlin, DE",
+    "Paid by invoice",
   ]);
   expect(changes(after, ORDER)).toContain("Pen: removed");
+  expect(changes(after, ORDER)).toContain("Paid by a method not chosen yet");
   expect(changes(ORDER, ORDER)).toEqual([]);
 });

@@ -9,8 +9,10 @@ import type {
   OrderFieldsFragment,
   OrderItemInput,
   OrderStatus,
+  PaymentMethod,
   RecordPaymentInput,
   RemoveItemInput,
+  SetPaymentMethodInput,
   SetShippingAddressInput,
   ShipOrderInput,
   SubmitOrderInput,
@@ -25,6 +27,7 @@ export type Inputs = {
   changeItemQuantity: ChangeItemQuantityInput;
   removeItem: RemoveItemInput;
   setShippingAddress: SetShippingAddressInput;
+  setPaymentMethod: SetPaymentMethodInput;
   submitOrder: SubmitOrderInput;
   cancelOrder: CancelOrderInput;
   recordPayment: RecordPaymentInput;
@@ -53,6 +56,12 @@ export const STATUS: Record<OrderStatus, string> = {
   SHIPPED: "On its way",
   DELIVERED: "Delivered",
   CANCELLED: "Cancelled",
+};
+
+export const PAYMENT: Record<PaymentMethod, string> = {
+  CARD: "card",
+  INVOICE: "invoice",
+  TRANSFER: "bank transfer",
 };
 
 /**
@@ -85,6 +94,8 @@ export function predict(order: Order | null, command: Command): Order | null {
       );
     case "setShippingAddress":
       return withAddress(order, command.input.address);
+    case "setPaymentMethod":
+      return { ...order, paymentMethod: command.input.method };
     case "submitOrder":
       return withStatus(order, "SUBMITTED");
     case "recordPayment":
@@ -114,6 +125,7 @@ function created(id: string, input: CreateOrderInput, at: number): Order {
     total: money("0.00", input.currency ?? "USD"),
     shippingAddress: null,
     shippingSummary: null,
+    paymentMethod: null,
     trackingNumber: null,
     cancelReason: null,
     createdAt: time,
@@ -199,6 +211,9 @@ export function changes(before: Order, after: Order): string[] {
   for (const { sku, title } of before.items) if (!quantityOf(after, sku)) found.push(`${title}: removed`);
   const address = (order: Order) => JSON.stringify(Object.values(order.shippingAddress ?? {}));
   if (address(before) !== address(after)) found.push(`Ships to ${after.shippingSummary ?? "nowhere yet"}`);
+  const payment = ({ paymentMethod }: Order) =>
+    paymentMethod ? PAYMENT[paymentMethod] : "a method not chosen yet";
+  if (payment(before) !== payment(after)) found.push(`Paid by ${payment(after)}`);
   return found;
 }
 
@@ -216,6 +231,8 @@ export function title({ name, input, seen }: Command): string {
       return `Remove ${item(input.sku)}`;
     case "setShippingAddress":
       return "Set address";
+    case "setPaymentMethod":
+      return `Pay by ${PAYMENT[input.method]}`;
     case "submitOrder":
       return "Submit";
     case "cancelOrder":

@@ -1,6 +1,6 @@
 import "./desk.css";
 import { ApolloProvider } from "@apollo/client/react";
-import { useSyncExternalStore } from "react";
+import { lazy, Suspense, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
 import { client } from "./client";
 import { Customer } from "./Customer";
@@ -8,6 +8,10 @@ import { Connection, Failures } from "./parts";
 import { Staff } from "./Staff";
 
 const FIRST_CUSTOMER = "alice";
+
+/** The gateway says in the page whether it has a lab. Who develops the desk itself is served a page without that. */
+const HAS_LAB = import.meta.env.DEV || document.querySelector("meta[name=lab]") !== null;
+const Lab = lazy(() => import("./Lab"));
 
 function Desk() {
   const [view, customerId = FIRST_CUSTOMER, openUuid] = useHash();
@@ -29,6 +33,11 @@ function Desk() {
       </header>
       {staff ? <Staff /> : <Customer key={customerId} customerId={customerId} openUuid={openUuid} />}
       <Failures />
+      {HAS_LAB && (
+        <Suspense>
+          <Lab />
+        </Suspense>
+      )}
     </>
   );
 }

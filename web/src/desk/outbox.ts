@@ -1,4 +1,4 @@
-/** Commands on their way: shown at once, sent one after another for each order, kept until they are answered. */
+/** Commands on their way: shown at once, sent one after another for each order, kept until nobody waits for them. */
 import {
   type ApolloClient,
   CombinedGraphQLErrors,
@@ -14,6 +14,7 @@ import {
   type OutcomeFragment,
   RecordPaymentDocument,
   RemoveItemDocument,
+  SetPaymentMethodDocument,
   SetShippingAddressDocument,
   ShipOrderDocument,
   SubmitOrderDocument,
@@ -46,6 +47,7 @@ const DOCUMENTS = {
   changeItemQuantity: ChangeItemQuantityDocument,
   removeItem: RemoveItemDocument,
   setShippingAddress: SetShippingAddressDocument,
+  setPaymentMethod: SetPaymentMethodDocument,
   submitOrder: SubmitOrderDocument,
   cancelOrder: CancelOrderDocument,
   recordPayment: RecordPaymentDocument,
@@ -54,11 +56,12 @@ const DOCUMENTS = {
 } as Record<CommandName, unknown> as Record<CommandName, Sent>;
 
 const KEY = "desk.command:";
-const KEPT = 50;
+const DONE_KEPT = 50;
 const RETRY_MS = 1500;
 
 export const isPending = ({ stage }: Entry) => stage === "queued" || stage === "sending";
 export const isFailed = ({ stage }: Entry) => stage === "rejected" || stage === "conflict";
+const isDone = (entry: Entry) => !isPending(entry) && !isFailed(entry);
 
 /** The orders as they will be once all that is pending is carried out. */
 export function withPending(orders: readonly Order[], entries: readonly Entry[]): Order[] {
@@ -78,7 +81,7 @@ export class Outbox {
   private readonly client: ApolloClient;
   private readonly onAnswer: (order: Order) => void;
 
-  /** `onAnswer` is told of each order that a command answered with, before the command counts as confirmed. */
+  /** `onAnswer` is told of each order that a command answered with, before the command counts as answered. */
   constructor(client: ApolloClient, onAnswer: (order: Order) => void) {
     this.client = client;
     this.onAnswer = onAnswer;
@@ -103,7 +106,7 @@ export class Outbox {
       orderId,
       name,
       seen,
-      issuedAt: Date.now(),
+      issuedAt: this.now(),
       input: { ...input, ...target, commandId: id },
     };
     this.put({ ...command, stage: "queued" } as unknown as Entry);
@@ -134,6 +137,11 @@ export class Outbox {
     this.issue(name, orderId, same as never, seen);
   }
 
+  /** This moment, later than that of any command before: it tells their order, also after a reload. */
+  private now(): number {
+    return Math.max(Date.now(), ...this.entries.map(({ issuedAt }) => issuedAt + 1));
+  }
+
   private async send(orderId: string): Promise<void> {
     if (this.busy.has(orderId)) return;
     this.busy.add(orderId);
@@ -153,6 +161,9 @@ export class Outbox {
       const { data } = await this.client.mutate({
         mutation: DOCUMENTS[entry.name],
         variables: { input: entry.input },
+        // Through the cache an answer has the newest version that is known, which may be somebody else's, and the next
+        // command would expect what nobody has seen when it was given.
+        fetchPolicy: "no-cache",
       });
       if (data) this.answered(entry, data.outcome);
       return true;
@@ -187,6 +198,7 @@ export class Outbox {
     }
     const { message: reason, code } = outcome;
     const conflict = outcome.__typename === "VersionConflict";
+    if (conflict) this.onAnswer(outcome.current);
     this.failed({
       ...entry,
       stage: conflict ? "conflict" : "rejected",
@@ -214,14 +226,15 @@ export class Outbox {
   }
 
   private put(entry: Entry): Entry {
+    // What failed is kept too, until somebody has seen why and dismissed it.
+    if (isDone(entry)) localStorage.removeItem(KEY + entry.id);
+    else localStorage.setItem(KEY + entry.id, JSON.stringify(entry));
     const known = this.entries.some(({ id }) => id === entry.id);
-    if (isPending(entry)) localStorage.setItem(KEY + entry.id, JSON.stringify(entry));
-    else localStorage.removeItem(KEY + entry.id);
-    this.change(
-      known
-        ? this.entries.map((e) => (e.id === entry.id ? entry : e))
-        : [...this.entries, entry].slice(-KEPT),
-    );
+    const entries = known
+      ? this.entries.map((e) => (e.id === entry.id ? entry : e))
+      : [...this.entries, entry];
+    const shown = new Set(entries.filter(isDone).slice(-DONE_KEPT));
+    this.change(entries.filter((e) => !isDone(e) || shown.has(e)));
     return entry;
   }
 
@@ -242,6 +255,7 @@ function isFinal(error: unknown): boolean {
 function restored(): Entry[] {
   return Object.keys(localStorage)
     .filter((key) => key.startsWith(KEY))
-    .map((key) => ({ ...(JSON.parse(localStorage.getItem(key)!) as Entry), stage: "queued" as const }))
+    .map((key) => JSON.parse(localStorage.getItem(key)!) as Entry)
+    .map((entry) => (isPending(entry) ? { ...entry, stage: "queued" as const } : entry))
     .sort((a, b) => a.issuedAt - b.issuedAt);
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Page, WebSocketRoute } from "playwright-core";
+import { add, click, failure, holdCommands, line, newOrder, reached, rows } from "./desk";
 import { type Gateway, expectAccessible, screenshot, serve, until, visit } from "./served";
 
 let gateway: Gateway;
@@ -13,37 +14,10 @@ let customers = 0;
 const customer = () => `customer${++customers}`;
 const desk = (customerId: string) => `${gateway.url}/desk#/customers/${customerId}`;
 
-const click = (page: Page, name: string | RegExp) => page.getByRole("button", { name }).click();
-const add = (page: Page, title: string) => page.locator(".catalogue button", { hasText: title }).click();
-const line = (page: Page, title: string) => page.locator(".items tbody tr", { hasText: title });
-const rows = (page: Page) => page.locator(".list .row");
-const failure = (page: Page) => page.locator(".failure");
-
-/** Wait until the order's latest command has come as far as that. */
-const reached = (page: Page, stage: string) =>
-  page.locator(`.list .row .progress.${stage}`).first().waitFor();
-
-async function newOrder(page: Page): Promise<void> {
-  await click(page, "New order");
-  await reached(page, "projected");
-}
-
-/** Keep answers to commands back until they are let go. */
-async function holdCommands(page: Page): Promise<() => void> {
-  let release = () => {};
-  const held = new Promise<void>((resolve) => (release = resolve));
-  await page.route("**/graphql", async (route) => {
-    if (!route.request().postData()?.includes("mutation ")) return route.continue();
-    const response = await route.fetch();
-    await held;
-    await route.fulfill({ response });
-  });
-  return release;
-}
-
 test("an item that is added is visible before the answer, then confirmed, then projected", async () => {
   const { page, close } = await visit(desk(customer()));
   await newOrder(page);
+  expect(await page.locator(".lab").count()).toBe(0);
   const release = await holdCommands(page);
   await add(page, "Desk lamp");
   await line(page, "Desk lamp").waitFor();
@@ -54,6 +28,33 @@ test("an item that is added is visible before the answer, then confirmed, then p
   expect(await page.locator(".list .row .progress").innerText()).toMatch(/Projected\s*\d+ ms \+ \d+ ms/);
   expect(await line(page, "Desk lamp").locator("input").inputValue()).toBe("1");
   await close();
+});
+
+test("how an order is paid shows at once, and in the other browser once it is known", async () => {
+  const one = await visit(desk(customer()));
+  await newOrder(one.page);
+  const two = await visit(one.page.url());
+  const chosen = (page: Page) => page.getByLabel("Paid by");
+  await chosen(two.page).waitFor();
+  const release = await holdCommands(one.page);
+  await chosen(one.page).selectOption("invoice");
+  await reached(one.page, "sending");
+  expect(await chosen(one.page).inputValue()).toBe("INVOICE");
+  release();
+  await reached(one.page, "projected");
+  await until(async () => (await chosen(two.page).inputValue()) === "INVOICE");
+  await one.page.unroute("**/graphql");
+  await one.context.setOffline(true);
+  await chosen(one.page).selectOption("card");
+  await reached(one.page, "queued");
+  await chosen(two.page).selectOption("bank transfer");
+  await reached(two.page, "projected");
+  await one.context.setOffline(false);
+  await failure(one.page).waitFor();
+  expect(await failure(one.page).innerText()).toContain("Paid by bank transfer");
+  expect(await chosen(one.page).inputValue()).toBe("TRANSFER");
+  await two.close();
+  await one.close();
 });
 
 test("two browsers see each other's changes", async () => {

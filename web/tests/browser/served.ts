@@ -14,12 +14,15 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 export type Gateway = { url: string; stop(): Promise<void> };
 
-/** `gateway serve` on a free port, with a store of its own. */
-export async function serve(): Promise<Gateway> {
+/** `gateway serve` on a free port, with a store of its own, and with more in its environment. */
+export async function serve(more: Record<string, string> = {}): Promise<Gateway> {
   const folder = mkdtempSync(join(tmpdir(), "desk-"));
   const command = process.env.GATEWAY_COMMAND ?? join(ROOT, ".venv/bin/gateway");
   const args = ["serve", "--port", "0", "--store", `sqlite:///${folder}/store.db`];
-  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(command, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...more },
+  });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const said: string[] = [];
   const url = await new Promise<string>((resolve, reject) => {
