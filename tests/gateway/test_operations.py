@@ -62,6 +62,7 @@ async def test_the_page_has_every_metric_with_its_type_and_labels() -> None:
         metrics.operations.counts["query", "SUCCESS"] += 1
         metrics.operation_seconds.observe("query", 1)
         metrics.executions.counts["plan",] += 1
+        metrics.refused.counts["OVERLOADED",] += 1
         observer.applied("p@1", [], 0.1)
         observer.lag("p@1", "0", 0)
         observer.retried("p@1", "Conflict")

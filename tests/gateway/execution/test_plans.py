@@ -14,20 +14,22 @@ from graphql import ExecutionResult, GraphQLError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.execution import Operation, Result
+from gateway.execution import Executor, Operation, Result
 from gateway.execution.documents import Prepared
 from gateway.execution.plans import Plan
 from gateway.execution.reference import Reference, formatted
 from gateway.json import encode
+from gateway.limits.bounds import Bounds
 from read_model.signing import Signer
 from schema.errors import coded
 from tests.engines import Engine, on_engines, opened
 from tests.gateway.execution.operations import operations
-from tests.schema.api import EXECUTOR, SCHEMA, UUIDS, Api, new_order, open_api
+from tests.schema.api import SCHEMA, UUIDS, Api, new_order, open_api
 from tests.schema.conftest import api as api
 from write_model import orders
 from write_model.commands import Applied
 
+EXECUTOR = Executor(SCHEMA, bounds=Bounds(cost=10**9))  # what is generated may cost anything
 REFERENCE = Reference(SCHEMA)
 
 
