@@ -13,13 +13,26 @@ import { createRoot } from "react-dom/client";
 import { HTTP_URL, WS_URL } from "../endpoint";
 import { JOURNEY } from "./journey";
 
-const send = createGraphiQLFetcher({ url: HTTP_URL, wsClient: createClient({ url: WS_URL }) });
+let known: { headers: string; send: Fetcher } | undefined;
+
+/** What sends with these headers. Over a socket they go into its first message: with other ones it is another socket. */
+function sender(headers: Record<string, unknown> = {}): Fetcher {
+  const wanted = JSON.stringify(headers);
+  if (known?.headers !== wanted) {
+    const wsClient = createClient({ url: WS_URL, connectionParams: headers });
+    known = { headers: wanted, send: createGraphiQLFetcher({ url: HTTP_URL, wsClient }) };
+  }
+  return known.send;
+}
 
 /** GraphiQL learns which operation a tab has a moment after it has shown it, and until then names the last one. */
 const fetcher: Fetcher = (request, options) => {
   const documentAST = parseOrNothing(request.query);
   const operation = getOperationAST(documentAST, request.operationName) ?? getOperationAST(documentAST);
-  return send({ ...request, operationName: operation?.name?.value }, { ...options, documentAST });
+  return sender(options?.headers)(
+    { ...request, operationName: operation?.name?.value },
+    { ...options, documentAST },
+  );
 };
 
 function parseOrNothing(query: string): DocumentNode {

@@ -41,6 +41,17 @@ test("a subscription shows what happens after it began", async () => {
   await close();
 });
 
+test("a subscription asks as whoever the headers say, too", async () => {
+  const { page, close } = await visit(gateway.url);
+  await runs(page, "Follow", '"SNAPSHOT"');
+  await page.getByRole("button", { name: /^Stop query/ }).click();
+  await page.getByRole("button", { name: "Headers" }).click();
+  await page.locator(".graphiql-editor-tool .graphiql-editor:visible").click();
+  await page.keyboard.insertText('{ "x-development-identity": "customer:somebody-else" }');
+  await runs(page, "Follow", '"FORBIDDEN"');
+  await close();
+});
+
 for (const dark of [false, true]) {
   test(`the journey runs, ${dark ? "dark" : "light"}`, async () => {
     const { page, close } = await visit(gateway.url, { dark });
