@@ -60,16 +60,23 @@ export const client = new ApolloClient({
 
 export const outbox = new Outbox(client, (order) => listOrders(order.customerId, [order]));
 
-/** Have the orders in the customer's list. */
+/**
+ * Have the orders in the customer's list, and the views know it by the time that this returns: the client's own write
+ * tells them, the cache's does so a moment later, when a command that was answered is not folded in any more.
+ */
 export function listOrders(customerId: string, orders: readonly Order[]): void {
-  client.cache.updateQuery({ query: CustomerOrdersDocument, variables: { customerId } }, (known) => ({
-    customerOrders: {
-      __typename: "OrderConnection" as const,
-      pageInfo: { __typename: "PageInfo" as const, hasNextPage: false, endCursor: null },
-      ...known?.customerOrders,
-      nodes: [...orders],
+  const list = { query: CustomerOrdersDocument, variables: { customerId } };
+  client.writeQuery({
+    ...list,
+    data: {
+      customerOrders: {
+        __typename: "OrderConnection" as const,
+        pageInfo: { __typename: "PageInfo" as const, hasNextPage: false, endCursor: null },
+        ...client.readQuery(list)?.customerOrders,
+        nodes: [...orders],
+      },
     },
-  }));
+  });
 }
 
 /** Whether the socket is up, for whoever shows it. */
