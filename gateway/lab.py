@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.limits.origins import is_foreign
 from gateway.server import WRITE_NOW
 from gateway.settings import Settings
 from projector.tasks import first_of
@@ -227,6 +227,6 @@ class _Again:
 
 def _by_own_page(request: Request) -> bool:
     """Whether no page of another origin asks: it could not send JSON unasked, and browsers say where a page is from."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    origin = urlsplit(request.headers.get("origin", f"//{request.headers['host']}"))
-    return kind == "application/json" and origin.netloc.lower() == request.headers["host"].lower()
+    headers: dict[bytes, bytes] = dict(request.scope["headers"])
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return kind == b"application/json" and not is_foreign(headers, ())
