@@ -77,12 +77,12 @@ class Executor:
         prepared = self.prepared(operation)
         return prepared.price.told(operation.variables or {})["requested"] if prepared else 0
 
-    async def execute(self, operation: Operation, context: Context) -> Result:
-        """The result of a query or a mutation. A mutation is finished, also if the caller is cancelled.
+    async def execute(self, operation: Operation, context: Context, prepared: Prepared | None = None) -> Result:
+        """The result of a query or a mutation, `prepared` if it is. A mutation is finished, also without its caller.
 
         Raises NotExecutable where the document has no operation, or not the one that is asked for, and Shed.
         """
-        prepared = self.prepared(operation)
+        prepared = prepared or self.prepared(operation)
         if prepared is None:
             with self._telemetry.operation("invalid") as observed:
                 observed.told(result := self._invalid(operation))
@@ -109,7 +109,7 @@ class Executor:
         prepared = self.prepared(operation)
         if prepared is None or prepared.kind is not OperationType.SUBSCRIPTION:
             try:
-                yield await self.execute(operation, context)
+                yield await self.execute(operation, context, prepared)
             except NotExecutable as error:
                 yield _refused(GraphQLError(str(error), extensions={"code": error.code}))
             except Shed as shed:

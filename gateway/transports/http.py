@@ -57,7 +57,8 @@ class Http:
         operation = await read_operation(scope, headers, receive, self._limits)
         if self._limits.load.has_rates:
             charge(self._limits.load, scope, self._executor, operation)
-        kind = self._executor.kind(operation)
+        prepared = self._executor.prepared(operation)
+        kind = prepared.kind if prepared else self._executor.kind(operation)
         if kind is OperationType.SUBSCRIPTION:
             if not takes_parts:
                 raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
@@ -68,4 +69,4 @@ class Http:
             return None
         if kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-        return await while_connected(receive, self._executor.execute(operation, context))
+        return await while_connected(receive, self._executor.execute(operation, context, prepared))
