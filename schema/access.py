@@ -20,8 +20,11 @@ from schema.context import Info, Viewing
 
 F = TypeVar("F", bound=Callable[..., Any])
 Arguments = Mapping[str, Any]
-Owner = Callable[[Arguments], str | None]
-"""Whose a thing is that is asked for; None where it is no customer's. Raises Unanswered for what cannot be."""
+Owner = Callable[[Any, Arguments], str | None]
+"""Whose a thing is that is asked for, by the object that the field belongs to and the arguments.
+
+None where it is no customer's. Raises Unanswered for what cannot be.
+"""
 Otherwise = Callable[[Callable[..., Any], Arguments], Any]
 """What a customer is given instead of what is not hers; it may call the resolver, with other arguments."""
 
@@ -38,11 +41,10 @@ class Undeclared(Exception):
 class Access:
     """Who may: staff, services with `scope`, and the customer that `owner` names.
 
-    Whatever else is asked for by a customer is FORBIDDEN, or looks as `otherwise` has it. Without a scope: whoever was
-    given the object that the field belongs to.
+    Whatever else is asked for by a customer is FORBIDDEN, or looks as `otherwise` has it.
     """
 
-    scope: str | None = None
+    scope: str
     owner: Owner | None = None
     otherwise: Otherwise | None = None
 
@@ -50,9 +52,8 @@ class Access:
         """What the resolver returns, if it may be asked. Raises Denied."""
         context = info.context
         viewer = context.viewer
-        assert self.scope
         if viewer.may(self.scope) or (
-            self.owner and viewer.customer is not None and self.owner(arguments) == viewer.customer
+            self.owner and viewer.customer is not None and self.owner(source, arguments) == viewer.customer
         ):
             return resolve(source, info, **arguments)
         name = resolve.__name__
@@ -83,11 +84,6 @@ def allow(scope: str, owner: Owner | None = None, otherwise: Otherwise | None = 
         return _declared(wraps(resolve)(frames if isasyncgenfunction(resolve) else value), access)  # type: ignore[return-value]
 
     return declare
-
-
-def with_its_object(resolve: F) -> F:
-    """Declares that whoever was given an object may ask for the field of it."""
-    return _declared(resolve, Access())
 
 
 def access_of(schema: Schema) -> dict[str, Access]:

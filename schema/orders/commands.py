@@ -58,13 +58,13 @@ DONE = {
 }
 
 
-def _customer(arguments: Arguments) -> str:
+def _customer(_: object, arguments: Arguments) -> str:
     """The customer that an order is to be begun for."""
     customer_id: str = arguments["input"].customer_id
     return customer_id.removeprefix("customer:")
 
 
-def _owner(arguments: Arguments) -> str | None:
+def _owner(_: object, arguments: Arguments) -> str | None:
     """The customer whose order a command is about; None for an ID that cannot be."""
     match = ORDER_ID.fullmatch(arguments["input"].order_id)
     return match[1] if match else None

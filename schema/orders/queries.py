@@ -45,12 +45,12 @@ OrderByArgument = Annotated[
 Asked = Info[Reading]
 
 
-def owner_of_id(arguments: Arguments) -> str | None:
+def owner_of_id(_: object, arguments: Arguments) -> str | None:
     """The customer whose object the argument `id` names. Raises BadQuestion."""
     return ids.owner(arguments["id"])
 
 
-def owner_of_customer_id(arguments: Arguments) -> str:
+def owner_of_customer_id(_: object, arguments: Arguments) -> str:
     """The customer that the argument `customer_id` names. Raises BadQuestion."""
     return ids.customer_id(arguments["customer_id"])
 

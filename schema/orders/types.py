@@ -7,10 +7,11 @@ import strawberry
 
 from read_model import orders as read
 from read_model.paging import Rows, Window
-from schema.access import with_its_object
+from schema.access import allow
 from schema.context import Info, Reading, given
 from schema.nodes import Connection, Node
 from schema.scalars import UUID, DateTime, Decimal
+from schema.viewer import READ
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ class Order(Node):
     submitted_at: DateTime | None = strawberry.field(description="When it was submitted.")
 
     @strawberry.field(graphql_type=Connection[OrderEvent], description="What happened to it, oldest first.")
-    @with_its_object
+    @allow(READ, lambda order, _: order.customer_id)
     async def history(
         self,
         info: Info[Reading],

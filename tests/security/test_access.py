@@ -16,11 +16,12 @@ from graphql import is_object_type
 from gateway.execution import Operation
 from gateway.execution.plans import Plan, SendNow
 from read_model.watches import Batch
-from schema.access import Undeclared, access_of, with_its_object
+from schema.access import Undeclared, access_of
+from schema.viewer import FULFIL, WRITE
 from tests.engines import Engine
 from tests.projector.world import until
 from tests.schema.api import EXECUTOR, SCHEMA, UUIDS, Api, Told, open_api
-from tests.security.roles import ID, INPUTS, QUESTIONS, ROLES, As, outcome, question
+from tests.security.roles import ID, INPUTS, QUESTIONS, ROLES, As, outcome, question, service
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security" / "access.md").read_text()
 CELLS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")]
@@ -107,22 +108,20 @@ def test_a_root_field_without_a_resolver_keeps_it_too() -> None:
         access_of(strawberry.Schema(query=Plain))
 
 
-def test_a_part_of_an_object_may_be_resolved_for_whoever_was_given_the_object() -> None:
-    @strawberry.type
-    class Thing:
-        @strawberry.field
-        @with_its_object
-        async def part(self) -> str:
-            return ""
-
-    @strawberry.type(name="Query")
-    class Careful:
-        @strawberry.field
-        @with_its_object
-        async def thing(self) -> Thing:
-            return Thing()
-
-    assert access_of(strawberry.Schema(query=Careful))["Thing.part"].scope is None
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("scope", "name"), [(WRITE, "cancelOrder"), (FULFIL, "deliverOrder")])
+async def test_who_may_give_commands_is_told_the_order_and_not_its_history(
+    shop: Api, scope: str, name: str, path: str
+) -> None:
+    query = f"""mutation($input: {name[0].upper()}{name[1:]}Input!) {{ it: {name}(input: $input) {{
+      ... on VersionConflict {{ order {{ id history {{ nodes {{ actor }} }} }} }} }} }}"""
+    input = {"orderId": ID, "expectedVersion": 99, **INPUTS[name]}
+    answer = await As(shop, service(scope), PATHS[path]).ask(Operation(query, variables={"input": input}))
+    assert answer
+    assert answer.errors
+    assert [(error.path, error.extensions and error.extensions["code"]) for error in answer.errors] == [
+        (["it", "order", "history"], "FORBIDDEN")
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------- as if not there
