@@ -30,6 +30,7 @@ from write_model.handler import Aggregates
 from write_model.refusals import Refused, VersionConflict
 
 LAB_PATH = "/lab"
+MAX_BODY = 10_000
 RECENT = 5
 """Frames of a subscription of which one may be sent again."""
 
@@ -148,6 +149,8 @@ class OpenLab(Lab):
         if request.method == "POST":
             if not _by_own_page(request):
                 return JSONResponse({"error": "Only this gateway's own pages, in JSON."}, 403)
+            if int(request.headers.get("content-length", MAX_BODY + 1)) > MAX_BODY:
+                return JSONResponse({"error": f"At most {MAX_BODY} bytes, and their number said before."}, 413)
             try:
                 self._change(msgspec.json.decode(await request.body(), type=dict[str, Any]))
             except msgspec.DecodeError as error:

@@ -1,8 +1,8 @@
 """One client of an account for the process and its loop: tuned, and closed with all that it holds."""
 
 import binascii
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
@@ -33,7 +33,7 @@ async def connect(url: str, key: str | None) -> AsyncIterator[CosmosClient]:
             connector=TCPConnector(limit=CONNECTIONS), auto_decompress=False, cookie_jar=DummyCookieJar()
         ) as session,
     ):
-        try:
+        with _reading_the_key():
             client = CosmosClient(
                 url,
                 credential,
@@ -42,14 +42,22 @@ async def connect(url: str, key: str | None) -> AsyncIterator[CosmosClient]:
                 read_timeout=READ_TIMEOUT_S,
                 no_response_on_write=True,
             )
-        except (ValueError, binascii.Error) as error:
-            raise StoreUnusable("COSMOS_KEY is not a key of Cosmos DB (base64)") from error
         try:
-            async with reading(f"the account at {url}"):
-                await client.__aenter__()
+            with _reading_the_key():
+                async with reading(f"the account at {url}"):
+                    await client.__aenter__()
             yield client
         finally:
             await client.close()
+
+
+@contextmanager
+def _reading_the_key() -> Iterator[None]:
+    """The SDK decodes the key when it is given, or when it first signs with it."""
+    try:
+        yield
+    except (ValueError, binascii.Error) as error:
+        raise StoreUnusable("COSMOS_KEY is not a key of Cosmos DB (base64)") from error
 
 
 @asynccontextmanager

@@ -117,6 +117,12 @@ async def test_only_own_pages_switch(edge: Edge, headers: dict[str, str], status
     assert (await switch(edge))["conflicts"] == (1 if status == 200 else 0)
 
 
+async def test_a_body_that_is_larger_than_all_switches_is_not_read(edge: Edge) -> None:
+    headers = {"content-type": "application/json"}
+    async with edge.http.post(f"{edge.url}/lab", data=b" " * 10_001, headers=headers) as answer:
+        assert answer.status == 413
+
+
 async def test_a_slow_projector_shows_later_what_was_answered_at_once(edge: Edge) -> None:
     await switch(edge, projectorDelayS=60)
     assert (await set_address(edge, "2 Main Street"))["order"] == {"version": 2}

@@ -166,7 +166,7 @@ async def test_a_missing_composite_index_is_named_before_a_query_fails_for_it(
     )
 
 
-@pytest.mark.parametrize("key", ["c3dvcmRmaXNo", "no base64!"])
+@pytest.mark.parametrize("key", ["c3dvcmRmaXNo", "no base64!", "AccountKey=swordfish!"])
 async def test_a_wrong_key_is_told_and_not_shown(server: Emulator, key: str) -> None:
     with pytest.raises(StoreUnusable, match="COSMOS_KEY") as refused:
         await open_cosmos(server.url, key, DATABASE, CONTAINERS)
