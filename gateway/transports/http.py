@@ -56,7 +56,7 @@ class Http:
         context = await context_of(scope)
         operation = await read_operation(scope, headers, receive, self._limits)
         if self._limits.load.has_rates:
-            charge(self._limits.load, scope, self._executor, operation)
+            await charge(self._limits.load, scope, self._executor, operation)
         kind = self._executor.kind(operation)
         if kind is OperationType.SUBSCRIPTION:
             if not takes_parts:

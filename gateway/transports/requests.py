@@ -100,11 +100,11 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
             raise Refused(405, "Only GET and POST are allowed here.", {"allow": METHODS})
 
 
-def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
+async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
     """Charge the client for what it asks. Raises Shed if that is too much."""
     if not executor.knows(operation):
-        load.charge(scope, PREPARING)
-    load.charge(scope, max(1, executor.cost(operation)))
+        await load.charge(scope, PREPARING)
+    await load.charge(scope, max(1, executor.cost(operation)))
 
 
 async def respond_with(
