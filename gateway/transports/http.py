@@ -50,6 +50,7 @@ class Http:
         self, scope: Scope, headers: Headers, media_type: bytes | None, receive: Receive, send: Send
     ) -> Result | None:
         """What is to be answered; None where the client has gone, or has had its answer in parts."""
+        self._limits.running.admit()
         takes_parts = b"multipart" in headers.get(b"accept", b"") and multipart.accepted(headers[b"accept"])
         if media_type is None and not takes_parts:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
