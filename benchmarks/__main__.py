@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import commands, cosmos, delivery, fanout, growth, queries, replay, report
+from benchmarks import commands, cosmos, delivery, fanout, growth, overload, queries, replay, report
 from benchmarks.figures import Work
 from benchmarks.peers import Peers
 from benchmarks.processes import CLIENT_CORES
@@ -28,6 +28,7 @@ WORKS: dict[str, Measured] = {
     "fanout": fanout.measure,
     "replay": replay.measure,
     "cosmos": cosmos.measure,
+    "overload": overload.measure,
 }
 WITHIN_S = 300.0
 """What one of them may take."""

@@ -19,6 +19,7 @@ from gateway.lab import open_lab
 from gateway.limits.configured import Limits, limits_of
 from gateway.limits.connections import Connections
 from gateway.limits.origins import PREFLIGHTED
+from gateway.limits.shared import RATES
 from gateway.pages import page_routes
 from gateway.production import check_fit
 from gateway.settings import BadSettings, Settings, read_settings
@@ -101,9 +102,12 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
         try:
             async with running_gateway(settings, telemetry, lab) as gateway, own_port(settings, gateway):
                 limits.running.watch()
+                if settings.rate_shared:
+                    limits.load.share(gateway.store.container(RATES.name))
                 app.state.gateway = gateway
                 yield {"drain": gateway.drain, "connections": limits.connections}
                 await limits.running.close()
+                await limits.load.close()
         finally:
             await telemetry.close()
 

@@ -158,6 +158,7 @@ class Settings(BaseSettings):
         None, ge=0, description="Cost per second that a client may ask for, ten seconds' at once; 0: any."
     )
     rate_per_address: float | None = Field(None, ge=0, description="Cost per second from an address, likewise; 0: any.")
+    rate_shared: bool = Field(False, description="Whether the processes on one store keep these two rates together.")
 
     @field_validator("cors_origins")
     @classmethod

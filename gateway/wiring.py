@@ -19,6 +19,7 @@ from gateway.identity import Callers
 from gateway.identity.opening import open_callers
 from gateway.keys import KEYS, open_signer
 from gateway.lab import Lab
+from gateway.limits.shared import RATES
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor
 from gateway.telemetry import Telemetry, open_telemetry
@@ -45,7 +46,12 @@ from write_model.handler import Aggregates
 
 READ_CONTAINERS = (CUSTOMER_VIEWS, PRODUCT_VIEWS)
 CONTAINERS = (orders.CONTAINER, LEASES, DEAD_LETTERS, GENERATIONS, KEYS)
-"""What there is whatever is projected; the read containers that serve are told by their pointers."""
+"""What there is whatever is projected and set; the read containers that serve are told by their pointers."""
+
+
+def containers_of(settings: Settings) -> tuple[ContainerSpec, ...]:
+    """What there is as it is set."""
+    return (*CONTAINERS, RATES) if settings.rate_shared else CONTAINERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +83,7 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
     """The configured store with all containers, closed at the end. Raises StoreUnusable."""
     store = await open_store(
         settings.store_url,
-        CONTAINERS,
+        containers_of(settings),
         feed_ranges=settings.feed_ranges,
         key=settings.secret_key,
         database=settings.cosmos_database,
@@ -242,7 +248,7 @@ async def provision(settings: Settings, *, dry_run: bool) -> list[Step]:
         throughput = Throughput(settings.cosmos_autoscale_max, shared=settings.cosmos_throughput == "shared")
     async with connect(settings.store_url, settings.secret_key) as client:
         make = partial(provision, client, settings.cosmos_database, throughput=throughput, dry_run=dry_run)
-        steps = await make(CONTAINERS)
+        steps = await make(containers_of(settings))
         containers: tuple[ContainerSpec, ...] = READ_CONTAINERS
         if not any(step.changes for step in steps):
             async with open_configured_store(settings) as store:

@@ -1,10 +1,16 @@
 """How much each client may ask for, and have open: by who it is, and by where it is."""
 
+from collections.abc import Callable
+
 from starlette.types import Scope
 
 from gateway.limits.rates import Held, Rate
+from gateway.limits.shared import SharedRate
 from gateway.limits.shed import Shed
 from schema.viewer import Viewer
+from store import Container
+
+Key = Callable[[Scope], str]
 
 PREPARING = 20
 """What a document costs that was not asked for lately, whatever it turns out to be: it is parsed and validated."""
@@ -25,7 +31,7 @@ def address_of(scope: Scope) -> str:
 
 
 class Load:
-    """The bounds of what clients ask for and have open in this process."""
+    """The bounds of what clients ask for and have open: in this process, and of what they ask for in all if shared."""
 
     def __init__(
         self,
@@ -34,19 +40,32 @@ class Load:
         sockets: Held | None = None,
         subscriptions: Held | None = None,
     ) -> None:
-        self._rates = [
+        self._rates: list[tuple[Rate, Key]] = [
             (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
         ]
+        self._shared: list[tuple[SharedRate, Key]] = []
         self.has_rates = bool(self._rates)
         """Whether it matters what is asked for."""
         self._sockets = sockets or Held(0, 0)
         self._subscriptions = subscriptions or Held(0, 0)
 
-    def charge(self, scope: Scope, cost: int) -> None:
+    def share(self, container: Container) -> None:
+        """Keep the rates from now on together with the other processes that have the container."""
+        self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in self._rates]
+
+    async def charge(self, scope: Scope, cost: int) -> None:
         """Take so much from who asks. Raises Shed if there is less."""
         for rate, key in self._rates:
             if wait := rate.take(key(scope), cost):
-                raise Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait)
+                raise _limited(wait)
+        for shared, key in self._shared:
+            if wait := await shared.take(key(scope), cost):
+                raise _limited(wait)
+
+    async def close(self) -> None:
+        """Share no more."""
+        for shared, _ in self._shared:
+            await shared.close()
 
     def socket(self, scope: Scope) -> "_held":
         """A socket, while in the context, which raises Shed."""
@@ -56,6 +75,10 @@ class Load:
         """A subscription, while in the context, which raises Shed."""
         message = "Too many subscriptions are followed."
         return _held(self._subscriptions, identity_of(scope), "TOO_MANY_SUBSCRIPTIONS", message)
+
+
+def _limited(wait: float) -> Shed:
+    return Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait)
 
 
 class _held:  # as functions are used; a generator would take more memory, for each socket

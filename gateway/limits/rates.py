@@ -11,8 +11,8 @@ class Rate:
     """So much cost per second, and `burst` of it at once, for each key; who has not asked lately is forgotten."""
 
     def __init__(self, per_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second = per_second
-        self._burst = burst
+        self.per_second = per_second
+        self.burst = burst
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -21,14 +21,14 @@ class Rate:
 
         What costs more than a burst costs all of it.
         """
-        now, cost = self._clock(), min(cost, self._burst)
-        left, since = self._left.pop(key, (self._burst, now))
-        left = min(self._burst, left + (now - since) * self._per_second)
+        now, cost = self._clock(), min(cost, self.burst)
+        left, since = self._left.pop(key, (self.burst, now))
+        left = min(self.burst, left + (now - since) * self.per_second)
         missing = cost - left
         self._left[key] = (left if missing > 0 else left - cost, now)
         if len(self._left) > MAX_KEYS:
             self._left.popitem(last=False)
-        return max(0.0, missing / self._per_second)
+        return max(0.0, missing / self.per_second)
 
 
 class Held:

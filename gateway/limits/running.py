@@ -12,7 +12,12 @@ T = TypeVar("T")
 
 LOOK_S = 0.05
 LATE_LOOKS = 3
-"""How often in a row the loop must have been late to have too much to do: once it was garbage, or another process."""
+"""How much more often than not the loop must have been late to have too much to do: once it was garbage."""
+MOST_LATE_LOOKS = 2 * LATE_LOOKS
+FEW_COMMANDS = 16
+"""So many may run whatever they take."""
+LATEST_COMMANDS = 32
+"""Over so many is averaged."""
 
 
 class Running:
@@ -22,11 +27,14 @@ class Running:
     """
 
     def __init__(self, at_most: int = 0, seconds: float = 0.0, max_lag_s: float = 0.0) -> None:
-        """`at_most` at a time, each for at most `seconds`, none while the loop is later than `max_lag_s`; 0: any."""
+        """`at_most` at a time, each for at most `seconds`, none that has waited for `max_lag_s`; 0: any."""
         self._at_most = at_most
         self._seconds = seconds
         self._max_lag_s = max_lag_s
         self._late_looks = 0
+        self._turn_began: float | None = None
+        self._gap_s = 0.0
+        self._last_end = 0.0
         self._next_look: asyncio.TimerHandle | None = None
         self._queries: dict[Task, float] = {}
         self._commands: set[Task] = set()
@@ -34,9 +42,17 @@ class Running:
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self) -> None:
-        """Raises Shed if there is no room for one more."""
-        if self._late_looks >= LATE_LOOKS or 0 < self._at_most <= len(self._queries) + len(self._commands):
-            raise Shed("OVERLOADED", "The service has too much to do at the moment; try again.", 1.0)
+        """Raises Shed if there is no room for one more; to be asked before anything is done for it."""
+        if 0 < self._at_most <= len(self._queries) + len(self._commands) or (
+            self._late_looks >= LATE_LOOKS and self._turn_s() > self._max_lag_s / 2
+        ):
+            raise _overloaded()
+
+    def admit_command(self) -> None:
+        """Raises Shed where commands wait for each other, which a turn of the loop does not show."""
+        running = len(self._commands)
+        if self._late_looks >= LATE_LOOKS and running >= FEW_COMMANDS and running * self._gap_s > self._max_lag_s:
+            raise _overloaded()
 
     def watch(self) -> None:
         """Look from now on how late the loop is."""
@@ -46,9 +62,24 @@ class Running:
             self._next_look = loop.call_at(due, self._look_at_loop, due)
 
     def _look_at_loop(self, due: float) -> None:
-        is_late = asyncio.get_running_loop().time() - due > self._max_lag_s
-        self._late_looks = self._late_looks + 1 if is_late else 0
+        is_late = asyncio.get_running_loop().time() - due > self._max_lag_s / 8
+        self._late_looks = min(self._late_looks + 1, MOST_LATE_LOOKS) if is_late else max(self._late_looks - 1, 0)
         self.watch()
+
+    def _turn_s(self) -> float:
+        """For how long the loop has been at what had arrived when it last looked: so long has waited what is next.
+
+        What arrives meanwhile waits for the rest of the turn, and then as long again at most.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._turn_began is None:
+            self._turn_began = now
+            loop.call_soon(self._end_turn)
+        return now - self._turn_began
+
+    def _end_turn(self) -> None:
+        self._turn_began = None
 
     def begin(self) -> Task:
         """The query of the current task begins; the task is cancelled when its time is up."""
@@ -75,8 +106,16 @@ class Running:
         """What a command returns; it is finished also if the caller is cancelled. Raises NotYet when its time is up."""
         task = asyncio.ensure_future(command)
         self._commands.add(task)
-        task.add_done_callback(self._commands.discard)
+        task.add_done_callback(self._end_command)
         return await to_the_end(task, self._seconds or None)
+
+    def _end_command(self, task: Task) -> None:
+        """Learn how often one ends while there are many: that, and how many there are, tells how long one takes."""
+        now = task.get_loop().time()
+        if len(self._commands) >= FEW_COMMANDS:
+            self._gap_s += (min(now - self._last_end, self._max_lag_s) - self._gap_s) / LATEST_COMMANDS
+        self._last_end = now
+        self._commands.discard(task)
 
     async def close(self) -> None:
         """Wait for the commands that nobody waits for any more."""
@@ -97,3 +136,7 @@ class Running:
             del self._queries[task]
             self._late.add(task)
             task.cancel()
+
+
+def _overloaded() -> Shed:
+    return Shed("OVERLOADED", "The service has too much to do at the moment; try again.", 1.0)

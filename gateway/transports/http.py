@@ -50,13 +50,14 @@ class Http:
         self, scope: Scope, headers: Headers, media_type: bytes | None, receive: Receive, send: Send
     ) -> Result | None:
         """What is to be answered; None where the client has gone, or has had its answer in parts."""
+        self._limits.running.admit()
         takes_parts = b"multipart" in headers.get(b"accept", b"") and multipart.accepted(headers[b"accept"])
         if media_type is None and not takes_parts:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
         context = await context_of(scope)
         operation = await read_operation(scope, headers, receive, self._limits)
         if self._limits.load.has_rates:
-            charge(self._limits.load, scope, self._executor, operation)
+            await charge(self._limits.load, scope, self._executor, operation)
         prepared = self._executor.prepared(operation)
         kind = prepared.kind if prepared else self._executor.kind(operation)
         if kind is OperationType.SUBSCRIPTION:

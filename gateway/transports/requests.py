@@ -45,7 +45,7 @@ class Refused(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = headers
+        self.headers = headers or {}
         self.extensions = extensions or {"code": code}
 
     @classmethod
@@ -65,8 +65,13 @@ class Refused(Exception):
     async def answer(self, scope: Scope, receive: Receive, send: Send, media_type: bytes = JSON) -> None:
         """Answer with it, in the form of a result with an error, and count it."""
         count_refused(scope, self.extensions)
-        told = {"errors": [{"message": str(self), "extensions": self.extensions}]}
-        await Response(encode(told), self.status, self.headers, media_type.decode())(scope, receive, send)
+        body = encode({"errors": [{"message": str(self), "extensions": self.extensions}]})
+        if "connection" not in self.headers:  # there may be many of them, when there is no time for any
+            headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+            now: AnswerNow | None = scope.get("extensions", {}).get(ANSWER_NOW)
+            if now and now(self.status, [(b"content-type", media_type), *headers], body):
+                return
+        await Response(body, self.status, self.headers, media_type.decode())(scope, receive, send)
 
 
 def count_refused(scope: Scope, extensions: Mapping[str, object]) -> None:
@@ -100,11 +105,11 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
             raise Refused(405, "Only GET and POST are allowed here.", {"allow": METHODS})
 
 
-def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
+async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
     """Charge the client for what it asks. Raises Shed if that is too much."""
     if not executor.knows(operation):
-        load.charge(scope, PREPARING)
-    load.charge(scope, max(1, executor.cost(operation)))
+        await load.charge(scope, PREPARING)
+    await load.charge(scope, max(1, executor.cost(operation)))
 
 
 async def respond_with(

@@ -78,5 +78,5 @@ class EventStream:
         if scope["method"] == "GET" and self._executor.kind(operation) is OperationType.MUTATION:
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
         if self._limits.load.has_rates:
-            charge(self._limits.load, scope, self._executor, operation)
+            await charge(self._limits.load, scope, self._executor, operation)
         return operation

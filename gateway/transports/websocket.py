@@ -233,7 +233,7 @@ class Conversation:
         try:
             operation = self._limits.persisted.found(operation)
             if self._limits.load.has_rates:
-                charge(self._limits.load, self._scope, self._executor, operation)
+                await charge(self._limits.load, self._scope, self._executor, operation)
             if self._executor.kind(operation) is not OperationType.SUBSCRIPTION:
                 return await self._pass_on(id, operation, context)
             with self._limits.load.subscription(self._scope):

@@ -95,6 +95,7 @@ FROM_ENVIRONMENT = [
     ("MAX_LAG_S", "0.5", 0.5),
     ("RATE_PER_IDENTITY", "0", 0.0),
     ("RATE_PER_ADDRESS", "0", 0.0),
+    ("RATE_SHARED", "true", True),
 ]
 
 

@@ -1,0 +1,95 @@
+"""What has too much to do sheds what comes last in a turn of the loop, and commands that would wait for others."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.limits.running import FEW_COMMANDS, Running
+from gateway.limits.shed import Shed
+from tests.projector.world import PATIENCE_S, until
+
+LAG_S = 0.02
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    """In a loop that is looked at."""
+    running = Running(max_lag_s=LAG_S)
+    running.watch()
+    yield running
+    await running.close()
+
+
+def admitted(running: Running) -> bool:
+    try:
+        running.admit()
+    except Shed as shed:
+        assert shed.code == "OVERLOADED"
+        return False
+    return True
+
+
+def admitted_command(running: Running) -> bool:
+    try:
+        running.admit_command()
+    except Shed as shed:
+        assert shed.code == "OVERLOADED"
+        return False
+    return True
+
+
+async def turn(running: Running) -> list[bool]:
+    """Whether each of some is admitted that are there at the beginning of a turn, and together take too long."""
+    said = []
+    for _ in range(4):
+        said.append(admitted(running))
+        time.sleep(LAG_S)  # noqa: ASYNC251  that is what is tried
+    await asyncio.sleep(0)
+    return said
+
+
+async def test_of_a_turn_that_takes_too_long_the_first_are_admitted(running: Running) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while (said := await turn(running)) == [True] * 4:
+            pass
+        assert said[-1] is False
+        assert await turn(running) == [True, False, False, False]
+
+
+async def test_one_long_turn_sheds_nothing(running: Running) -> None:
+    assert await turn(running) == [True] * 4
+
+
+async def test_a_loop_that_is_not_late_any_more_sheds_nothing(running: Running) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while all(await turn(running)):
+            pass
+
+    async def recovered() -> bool:
+        await asyncio.sleep(0.5)  # time for nothing to happen
+        return all(await turn(running))
+
+    await until(recovered)
+
+
+async def test_commands_that_wait_for_each_other_are_few(running: Running) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while all(await turn(running)):
+            pass
+        one_after_the_other = [running.finished(asyncio.sleep(number * LAG_S)) for number in range(4 * FEW_COMMANDS)]
+        waiting = asyncio.gather(*one_after_the_other)
+        await asyncio.sleep(0)
+        assert admitted_command(running)  # nothing is known yet
+        while admitted_command(running):
+            await turn(running)
+        await waiting
+        assert admitted_command(running)
+
+
+async def test_without_a_bound_nothing_is_looked_at() -> None:
+    running = Running()
+    running.watch()
+    assert await turn(running) == [True] * 4
+    await running.close()
