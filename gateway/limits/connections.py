@@ -44,7 +44,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stuck_since: float | None = None
         self._answering: RequestResponseCycle | None = None
         self._has_headers = False
-        self._fed = 0
+        self._fed = self._taken = 0
         if len(self.connections) > self._bounds.at_most:
             self._refuse(503, b"retry-after: 5\r\n")
 
@@ -63,11 +63,11 @@ class HttpProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
-        """Refuse headers that go on for ever."""
+        """Refuse headers that go on for ever, and what goes on behind them and is no body: trailers, and extensions."""
         self._fed += len(data)
         super().data_received(data)
-        if not self._has_headers and self._fed > self._bounds.header_bytes and not self.transport.is_closing():
-            self._refuse(431)
+        if self._fed - self._taken > self._bounds.header_bytes and not self.transport.is_closing():
+            self._end(431)
         elif self._fed and self._arriving_since is None and (not self.cycle or self.cycle.response_complete):
             self._arriving_since = self.loop.time()  # blank lines, which are no request and end no keep-alive
 
@@ -76,10 +76,22 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._arriving_since = self.loop.time()
         self._has_headers = False
+        self._taken = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. A trailer comes the same way, and says nothing here: who asks is known before the body."""
+        if not self._has_headers:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._taken = self._fed
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Have a request whose headers are too large answered by that."""
         self._has_headers = True
+        self._taken = self._fed
         app, size = self.app, 0
         if self._fed > self._bounds.header_bytes:
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -92,7 +104,7 @@ class HttpProtocol(HttpToolsProtocol):
         """A request is here."""
         super().on_message_complete()
         self._arriving_since = None
-        self._fed = 0
+        self._fed = self._taken = 0
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -109,10 +121,17 @@ class HttpProtocol(HttpToolsProtocol):
         if self._stuck_since is not None and now - self._stuck_since > bounds.send_s:
             self.transport.abort()
         elif self._arriving_since is not None and now - self._arriving_since > bounds.request_s:
-            if self._fed and not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-                self._refuse(408)
+            if self._fed:
+                self._end(408)
             else:
                 self.transport.abort()
+
+    def _end(self, status: int) -> None:
+        """Refuse what arrives, unless its answer is on its way already."""
+        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+        else:
+            self._refuse(status)
 
     def _refuse(self, status: int, headers: bytes = b"") -> None:
         self.transport.write(STATUS_LINE[status] + headers + b"content-length: 0\r\nconnection: close\r\n\r\n")

@@ -60,6 +60,40 @@ async def test_a_body_that_goes_on_behind_its_answer_is_not_taken_for_ever(attac
     await dripping
 
 
+LAST = b'transfer-encoding: chunked\r\n\r\n18\r\n{"query":"{__typename}"}\r\n'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b"0\r\n" + b"x: y\r\n" * 5_462, b"0\r\nx: " + b"y" * 32_768, b"1;" + b"x" * 32_768],
+    ids=["many trailers", "a long trailer", "a long extension of a chunk"],
+)
+async def test_what_is_behind_the_headers_and_no_body_has_the_bound_of_headers(attacked: Attacked, more: bytes) -> None:
+    raw = await attacked.raw()
+    await raw.send(HEAD + LAST)
+    await raw.send(more)  # no more than it reads: it would take its answer back
+    assert b" 431 " in await raw.head()
+    raw.close()
+
+
+async def test_a_body_in_small_chunks_has_the_bound_of_bodies_only(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+    await raw.send(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+    for _ in range(20):
+        await raw.send(b"1;x\r\n \r\n" * 500)
+    await raw.send(LAST.partition(b"\r\n\r\n")[2] + b"0\r\nx: y\r\n\r\n")
+    assert b" 200 " in await raw.head()
+    raw.close()
+
+
+async def test_a_request_whose_headers_were_large_may_have_a_body(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+    await raw.send(HEAD + b"x: " + b"y" * 30_000 + b"\r\n" + LAST.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    await raw.send(LAST.partition(b"\r\n\r\n")[2] + b"0\r\n\r\n")
+    assert b" 200 " in await raw.head()
+    raw.close()
+
+
 async def test_blank_lines_do_not_keep_a_connection_alive(attacked: Attacked) -> None:
     raw = await attacked.raw()
     await raw.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
