@@ -69,6 +69,8 @@ class EventStream:
             await Refused.of(error).answer(scope, receive, send)
         except ClientDisconnect:
             pass
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
+            await Refused.masked(error).answer(scope, receive, send)
 
     async def _asked(self, scope: Scope, headers: Headers, receive: Receive) -> Operation:
         operation = await read_operation(scope, headers, receive, self._limits)
