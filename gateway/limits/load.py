@@ -1,5 +1,8 @@
 """How much each client may ask for, and have open: by who it is, and by where it is."""
 
+from functools import lru_cache
+from ipaddress import IPv6Address
+
 from starlette.types import Scope
 
 from gateway.limits.rates import Held, Rate
@@ -8,6 +11,8 @@ from schema.viewer import Viewer
 
 PREPARING = 20
 """What a document costs that was not asked for lately, whatever it turns out to be: it is parsed and validated."""
+LARGE, OF_LARGE = 10_000, 5
+"""What is sent costs so much for as many bytes, whatever it turns out to be: it is decoded."""
 RETRY_S = 5.0
 """When to try again where nobody knows when there will be room."""
 
@@ -21,7 +26,26 @@ def identity_of(scope: Scope) -> str:
 def address_of(scope: Scope) -> str:
     """Where who asks is: the peer, or whom a trusted proxy names."""
     client = scope.get("client")
-    return client[0] if client else ""
+    return network_of(client[0]) if client else ""
+
+
+def limited(wait_s: float) -> Shed:
+    """Too much was asked for in a time."""
+    return Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait_s)
+
+
+def network_of(address: str) -> str:
+    """Whose address it is: of IPv6 everybody has a /64."""
+    return _network_of(address) if ":" in address else address
+
+
+@lru_cache(10_000)
+def _network_of(address: str) -> str:
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:  # proxies name what they like
+        return address
+    return str(parsed.ipv4_mapped or f"{IPv6Address(int(parsed) >> 64 << 64)}/64")
 
 
 class Load:
@@ -34,6 +58,7 @@ class Load:
         sockets: Held | None = None,
         subscriptions: Held | None = None,
     ) -> None:
+        self._by_address = by_address
         self._rates = [
             (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
         ]
@@ -42,11 +67,21 @@ class Load:
         self._sockets = sockets or Held(0, 0)
         self._subscriptions = subscriptions or Held(0, 0)
 
+    def arrive(self, scope: Scope) -> None:
+        """Take one from where something is asked, before it is looked at. Raises Shed if there is less."""
+        if self._by_address and (wait := self._by_address.take(address_of(scope), 1)):
+            raise limited(wait)
+
+    def decode(self, scope: Scope, size: int) -> None:
+        """Take what it costs to decode so many bytes from who sends them. Raises Shed if there is less."""
+        if size >= LARGE and self.has_rates:
+            self.charge(scope, size // LARGE * OF_LARGE)
+
     def charge(self, scope: Scope, cost: int) -> None:
         """Take so much from who asks. Raises Shed if there is less."""
         for rate, key in self._rates:
             if wait := rate.take(key(scope), cost):
-                raise Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait)
+                raise limited(wait)
 
     def socket(self, scope: Scope) -> "_held":
         """A socket, while in the context, which raises Shed."""
