@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gateway.identity import Unauthenticated
-from gateway.identity.keys import PublishedKeys
+from gateway.identity.keys import NoKeys, PublishedKeys
 from gateway.identity.tokens import Tokens
 from gateway.settings import Settings
 from schema.viewer import Viewer
@@ -261,6 +261,18 @@ async def test_unknown_keys_have_the_issuer_asked_once_in_a_while(issuer: Issuer
     for number in range(20):
         assert (await post(guarded, bearer(signed(OTHER, "RS256", kid=f"k{number}")))).status == 401
     assert issuer.asked <= 2
+
+
+async def test_of_the_address_of_the_keys_nothing_secret_is_logged(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.broken = True
+    address = issuer.url.replace("http://", "http://user:SECRET@")
+    keys = PublishedKeys(f"{address}?key=SECRET")
+    with pytest.raises(NoKeys) as problem:
+        await keys.keep()
+    assert f"cannot be fetched from {issuer.url}, so" in caplog.text
+    assert "SECRET" not in f"{caplog.text} {problem.value}"
 
 
 async def test_keys_that_are_known_are_used_while_the_issuer_does_not_answer(
