@@ -13,6 +13,8 @@ class NotJson(Exception):
 def decode(text: str | bytes) -> Any:
     """The value. Raises NotJson, also for what is no UTF-8, nests too deep, or has numbers that are too long."""
     try:
+        if isinstance(text, bytes):  # of which Python would guess the encoding
+            text = text.decode("utf-8-sig")
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise NotJson("This is not JSON that can be read.") from error

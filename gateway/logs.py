@@ -46,13 +46,13 @@ def config(level: str, format: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"chosen": {"()": f"gateway.logs.{'Json' if format == 'json' else 'Text'}Formatter"}},
-        "filters": {"bounded": {"()": "gateway.logs.Bounded"}},
+        "filters": {"bounded": {"()": "gateway.logs.Bounded"}, "unasked": {"()": "gateway.logs.WithoutQueries"}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stderr",
                 "formatter": "chosen",
-                "filters": ["bounded"],
+                "filters": ["bounded", "unasked"],
             }
         },
         "root": {"handlers": ["stderr"], **others},
@@ -110,6 +110,16 @@ class Bounded(logging.Filter):
             since, count = now, 0
         self._seen[place] = since, count + 1
         return count < BURST
+
+
+class WithoutQueries(logging.Filter):
+    """Cuts the queries off the addresses that uvicorn logs of sockets: a token may be in them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True: the record may pass."""
+        if record.name == "uvicorn.error" and isinstance(record.args, tuple):
+            record.args = tuple(one.partition("?")[0] if isinstance(one, str) else one for one in record.args)
+        return True
 
 
 def _more(record: logging.LogRecord) -> dict[str, Any]:

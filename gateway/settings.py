@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(30.0, gt=0, description="Seconds within which a request must have arrived.")
     send_timeout_s: float = Field(60.0, gt=0, description="Seconds that an answer may wait for a client to read.")
     max_connections: int = Field(10_000, ge=1, description="Connections that may be open, sockets among them.")
+    connections_per_address: int | None = Field(
+        None, ge=0, description="Connections of a peer that are no sockets; 0: any number."
+    )
     max_sockets: int = Field(10_000, ge=1, description="WebSockets that may be open.")
     sockets_per_address: int | None = Field(None, ge=0, description="WebSockets of an address; 0: any number.")
     subscriptions_per_identity: int | None = Field(None, ge=0, description="Subscriptions of a client; 0: any number.")

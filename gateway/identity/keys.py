@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
@@ -69,6 +70,8 @@ class PublishedKeys:
         """`changed` is called when a key was replaced or taken back."""
         self.changed = changed
         self._url = url
+        parts = urlsplit(url)
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._refresh_s = refresh_s
         self._pause_s = pause_s
         self._keys: Mapping[str | None, jwt.PyJWK] = {}
@@ -122,9 +125,9 @@ class PublishedKeys:
             published = await _fetched(self._url)
             keys = dict(_usable(published))
         except (OSError, aiohttp.ClientError, ValueError) as error:
-            self._problem = f"{type(error).__name__}: {error}"
+            self._problem = f"{type(error).__name__}: {_reason(error)}"
             known = "those that are known are used" if self._keys else "no token can be verified"
-            log.warning("the keys of tokens cannot be fetched from %s, so %s: %s", self._url, known, self._problem)
+            log.warning("the keys of tokens cannot be fetched from %s, so %s: %s", self._shown, known, self._problem)
             return
         finally:
             self._asking = None
@@ -132,6 +135,16 @@ class PublishedKeys:
         if before not in (None, published):
             log.info("the keys of tokens have changed: %s", ", ".join(map(str, keys)))
             self.changed()
+
+
+def _reason(error: Exception) -> object:
+    """Without the address, which may have a secret in it."""
+    match error:
+        case aiohttp.ClientResponseError():
+            return error.status
+        case aiohttp.InvalidURL():
+            return "it is no address"
+    return error
 
 
 async def _fetched(url: str) -> Any:

@@ -63,6 +63,7 @@ def limits_of(settings: Settings) -> Limits:
             request_s=settings.request_timeout_s,
             send_s=settings.send_timeout_s,
             header_bytes=settings.max_header_bytes,
+            held=Held(0, unless_set(settings.connections_per_address, 0, 500)),
         ),
         origins=settings.origins,
         body_bytes=settings.max_body_bytes,

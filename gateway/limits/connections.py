@@ -4,7 +4,7 @@ uvicorn waits for ever for headers, for bodies and for clients that do not read,
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.answers import ANSWER_NOW, answer_now
+from gateway.limits.load import network_of
+from gateway.limits.rates import Held
 
 CONNECTIONS = "connections"
 """Under this name the state of the lifespan has them."""
@@ -25,6 +27,21 @@ class Connections:
     request_s: float = 30.0
     send_s: float = 60.0
     header_bytes: int = 32_768
+    held: Held = field(default_factory=lambda: Held(0, 0))
+    """Those of each peer; of what has become a socket `Load` keeps count."""
+    unheard: "dict[HttpProtocol, None]" = field(default_factory=dict)
+    """Those that no request has come by yet, the oldest first."""
+
+    def take(self, connection: "HttpProtocol", number: int) -> bool:
+        """Count one more; false if it is one too many of its peer. Of too many in all the oldest unheard one goes."""
+        if not self.held.take(connection.peer):
+            return False
+        self.unheard[connection] = None
+        if number > self.at_most:
+            oldest = next(iter(self.unheard))
+            del self.unheard[oldest]
+            oldest.end_for_another()
+        return True
 
     def sweep(self, connections: Collection[Any], now: float) -> None:
         """End the HTTP connections that have had their time."""
@@ -37,24 +54,38 @@ class HttpProtocol(HttpToolsProtocol):
     """Uvicorn's, within bounds. It only notes when something began; `Connections.sweep` looks once a second."""
 
     def connection_made(self, transport: Any) -> None:
-        """Note when; refuse one too many."""
+        """Note when; have one too many refused, which may be another one."""
         super().connection_made(transport)
+        self.peer = network_of(self.client[0]) if self.client else ""
         self._bounds: Connections = self.app_state.get(CONNECTIONS) or Connections()
         self._arriving_since: float | None = self.loop.time()
         self._stuck_since: float | None = None
         self._answering: RequestResponseCycle | None = None
         self._has_headers = False
-        self._fed = 0
-        if len(self.connections) > self._bounds.at_most:
-            self._refuse(503, b"retry-after: 5\r\n")
+        self._fed = self._taken = 0
+        self._is_held = self._bounds.take(self, len(self.connections))
+        if not self._is_held:
+            self.end_for_another()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there: also not for the request that is being answered, if others have come behind it."""
         super().connection_lost(exc)
+        self._let_go()
         self.pipeline.clear()
         if self._answering and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Become a socket."""
+        self._let_go()
+        super().handle_websocket_upgrade()
+
+    def _let_go(self) -> None:
+        self._bounds.unheard.pop(self, None)
+        if self._is_held:
+            self._is_held = False
+            self._bounds.held.give(self.peer)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
@@ -63,11 +94,11 @@ class HttpProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
-        """Refuse headers that go on for ever."""
+        """Refuse headers that go on for ever, and what goes on behind them and is no body: trailers, and extensions."""
         self._fed += len(data)
         super().data_received(data)
-        if not self._has_headers and self._fed > self._bounds.header_bytes and not self.transport.is_closing():
-            self._refuse(431)
+        if self._fed - self._taken > self._bounds.header_bytes and not self.transport.is_closing():
+            self._end(431)
         elif self._fed and self._arriving_since is None and (not self.cycle or self.cycle.response_complete):
             self._arriving_since = self.loop.time()  # blank lines, which are no request and end no keep-alive
 
@@ -76,10 +107,22 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._arriving_since = self.loop.time()
         self._has_headers = False
+        self._taken = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. A trailer comes the same way, and says nothing here: who asks is known before the body."""
+        if not self._has_headers:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._taken = self._fed
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Have a request whose headers are too large answered by that."""
         self._has_headers = True
+        self._taken = self._fed
         app, size = self.app, 0
         if self._fed > self._bounds.header_bytes:
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -92,7 +135,9 @@ class HttpProtocol(HttpToolsProtocol):
         """A request is here."""
         super().on_message_complete()
         self._arriving_since = None
-        self._fed = 0
+        self._fed = self._taken = 0
+        if self._bounds.unheard:
+            self._bounds.unheard.pop(self, None)
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -109,10 +154,21 @@ class HttpProtocol(HttpToolsProtocol):
         if self._stuck_since is not None and now - self._stuck_since > bounds.send_s:
             self.transport.abort()
         elif self._arriving_since is not None and now - self._arriving_since > bounds.request_s:
-            if self._fed and not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-                self._refuse(408)
+            if self._fed:
+                self._end(408)
             else:
                 self.transport.abort()
+
+    def end_for_another(self) -> None:
+        """Refuse it: there are too many."""
+        self._refuse(503, b"retry-after: 5\r\n")
+
+    def _end(self, status: int) -> None:
+        """Refuse what arrives, unless its answer is on its way already."""
+        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+        else:
+            self._refuse(status)
 
     def _refuse(self, status: int, headers: bytes = b"") -> None:
         self.transport.write(STATUS_LINE[status] + headers + b"content-length: 0\r\nconnection: close\r\n\r\n")

@@ -1,6 +1,8 @@
 """How much each client may ask for, and have open: by who it is, and by where it is."""
 
 from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address
 
 from starlette.types import Scope
 
@@ -14,6 +16,8 @@ Key = Callable[[Scope], str]
 
 PREPARING = 20
 """What a document costs that was not asked for lately, whatever it turns out to be: it is parsed and validated."""
+LARGE, OF_LARGE = 10_000, 5
+"""What is sent costs so much for as many bytes, whatever it turns out to be: it is decoded."""
 RETRY_S = 5.0
 """When to try again where nobody knows when there will be room."""
 
@@ -27,7 +31,26 @@ def identity_of(scope: Scope) -> str:
 def address_of(scope: Scope) -> str:
     """Where who asks is: the peer, or whom a trusted proxy names."""
     client = scope.get("client")
-    return client[0] if client else ""
+    return network_of(client[0]) if client else ""
+
+
+def limited(wait_s: float) -> Shed:
+    """Too much was asked for in a time."""
+    return Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait_s)
+
+
+def network_of(address: str) -> str:
+    """Whose address it is: of IPv6 everybody has a /64."""
+    return _network_of(address) if ":" in address else address
+
+
+@lru_cache(10_000)
+def _network_of(address: str) -> str:
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:  # proxies name what they like
+        return address
+    return str(parsed.ipv4_mapped or f"{IPv6Address(int(parsed) >> 64 << 64)}/64")
 
 
 class Load:
@@ -40,6 +63,7 @@ class Load:
         sockets: Held | None = None,
         subscriptions: Held | None = None,
     ) -> None:
+        self._by_address = by_address
         self._rates: list[tuple[Rate, Key]] = [
             (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
         ]
@@ -53,19 +77,32 @@ class Load:
         """Keep the rates from now on together with the other processes that have the container."""
         self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in self._rates]
 
+    def arrive(self, scope: Scope) -> None:
+        """Take one from where something is asked, before it is looked at. Raises Shed if there is less."""
+        if self._by_address and (wait := self._by_address.take(address_of(scope), 1)):
+            raise limited(wait)
+
+    def decode(self, scope: Scope, size: int) -> None:
+        """Take what it costs to decode so many bytes from who sends them. Raises Shed if there is less."""
+        if size >= LARGE and self.has_rates:
+            self._take(scope, size // LARGE * OF_LARGE)
+
     async def charge(self, scope: Scope, cost: int) -> None:
-        """Take so much from who asks. Raises Shed if there is less."""
-        for rate, key in self._rates:
-            if wait := rate.take(key(scope), cost):
-                raise _limited(wait)
+        """Take so much from who asks, in this process and in all that share. Raises Shed if there is less."""
+        self._take(scope, cost)
         for shared, key in self._shared:
             if wait := await shared.take(key(scope), cost):
-                raise _limited(wait)
+                raise limited(wait)
 
     async def close(self) -> None:
         """Share no more."""
         for shared, _ in self._shared:
             await shared.close()
+
+    def _take(self, scope: Scope, cost: int) -> None:
+        for rate, key in self._rates:
+            if wait := rate.take(key(scope), cost):
+                raise limited(wait)
 
     def socket(self, scope: Scope) -> "_held":
         """A socket, while in the context, which raises Shed."""
@@ -75,10 +112,6 @@ class Load:
         """A subscription, while in the context, which raises Shed."""
         message = "Too many subscriptions are followed."
         return _held(self._subscriptions, identity_of(scope), "TOO_MANY_SUBSCRIPTIONS", message)
-
-
-def _limited(wait: float) -> Shed:
-    return Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait)
 
 
 class _held:  # as functions are used; a generator would take more memory, for each socket

@@ -18,7 +18,7 @@ def is_foreign(headers: Headers, allowed: Collection[str]) -> bool:
         return headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
     return not (
         headers.get(b"sec-fetch-site") == b"same-origin"
-        or urlsplit(origin.decode("latin-1")).netloc.lower().encode("latin-1") == headers.get(b"host", b"").lower()
+        or _is_at(origin.decode("latin-1"), headers.get(b"host", b""))
         or origin.decode("latin-1").lower() in allowed
     )
 
@@ -27,3 +27,11 @@ def was_preflighted(headers: Headers) -> bool:
     """Whether the browser has asked before whether the page may send this, as it does for all that is not simple."""
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     return kind not in SIMPLE or any(headers.get(name) for name in PREFLIGHTED)
+
+
+def _is_at(origin: str, host: bytes) -> bool:
+    try:
+        place = urlsplit(origin).netloc.lower().encode("latin-1")
+    except ValueError:  # it is no address
+        return False
+    return place != b"" and place == host.lower()

@@ -31,6 +31,23 @@ class Rate:
         return max(0.0, missing / self.per_second)
 
 
+class Pace:
+    """How much one that stays may send: so much per second, and `burst` at once."""
+
+    __slots__ = ("_burst", "_left", "_per_second", "_since")
+
+    def __init__(self, per_second: float, burst: float, now: float) -> None:
+        self._per_second = per_second
+        self._burst = self._left = burst
+        self._since = now
+
+    def take(self, cost: float, now: float) -> bool:
+        """Take so much; false if there was less."""
+        self._left = min(self._burst, self._left + (now - self._since) * self._per_second) - cost
+        self._since = now
+        return self._left >= 0
+
+
 class Held:
     """How many of something there are, in all and for each key."""
 

@@ -54,7 +54,7 @@ class Http:
         takes_parts = b"multipart" in headers.get(b"accept", b"") and multipart.accepted(headers[b"accept"])
         if media_type is None and not takes_parts:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
-        context = await context_of(scope)
+        context = await context_of(scope, self._limits.load)
         operation = await read_operation(scope, headers, receive, self._limits)
         if self._limits.load.has_rates:
             await charge(self._limits.load, scope, self._executor, operation)

@@ -28,6 +28,7 @@ class Code(IntEnum):
     INIT_TIMEOUT = 4408
     SUBSCRIBER_EXISTS = 4409
     TOO_MANY = 4429
+    INTERNAL = 4500
 
 
 class Closing(Exception):

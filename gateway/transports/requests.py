@@ -83,7 +83,7 @@ def count_refused(scope: Scope, extensions: Mapping[str, object]) -> None:
 async def read_operation(scope: Scope, headers: Headers, receive: Receive, limits: Limits) -> Operation:
     """The operation that is asked for, with its document.
 
-    Raises Refused, NotExecutable, and ClientDisconnect for a body that is cut off.
+    Raises Refused, NotExecutable, Shed, and ClientDisconnect for a body that is cut off.
     """
     match scope["method"]:
         case "GET":
@@ -96,6 +96,7 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
             if headers.get(b"content-encoding", b"identity").lower() != b"identity":
                 raise Refused(415, "The body must not be compressed.", {"accept-encoding": "identity"})
             body = await _body(headers, receive, limits.body_bytes)
+            limits.load.decode(scope, len(body))
             try:
                 operation = _operations.decode(body)
             except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong

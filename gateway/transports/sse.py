@@ -54,7 +54,7 @@ class EventStream:
         """Stream until the source ends or the client goes away; refuse what is no request for events."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            context = await context_of(scope)
+            context = await context_of(scope, self._limits.load)
             operation = await self._asked(scope, headers, receive)
             if cursor := headers.get(b"last-event-id"):
                 operation = continued(self._executor, operation, cursor.decode("latin-1"))
@@ -69,6 +69,8 @@ class EventStream:
             await Refused.of(error).answer(scope, receive, send)
         except ClientDisconnect:
             pass
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
+            await Refused.masked(error).answer(scope, receive, send)
 
     async def _asked(self, scope: Scope, headers: Headers, receive: Receive) -> Operation:
         operation = await read_operation(scope, headers, receive, self._limits)

@@ -19,7 +19,9 @@ from gateway.execution import Executor, NotExecutable, Operation
 from gateway.identity import Callers, Unauthenticated
 from gateway.json import encode
 from gateway.limits.configured import Limits
+from gateway.limits.load import limited
 from gateway.limits.origins import is_foreign
+from gateway.limits.rates import Pace
 from gateway.limits.shed import Shed
 from gateway.server import WRITE_NOW
 from gateway.settings import Settings
@@ -46,6 +48,10 @@ from schema.errors import told
 WriteNow = Callable[[bytes], bool]
 
 PING = text_frame(b'{"type":"ping"}')
+FIRST_CHARACTERS = 10_000
+"""Of a message before the socket is acknowledged."""
+PER_S, BURST, CHARACTERS = 500.0, 5_000.0, 1_000
+"""Messages that a socket may send per second, and at once; a long one counts once more for so many characters."""
 REASON_BYTES = 123
 """What a control frame holds besides the code (RFC 6455, 5.5)."""
 
@@ -66,6 +72,8 @@ class Sockets:
         try:
             if SUBPROTOCOL not in scope["subprotocols"]:
                 raise Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"Only {SUBPROTOCOL} is spoken here.")
+            if self._limits.load.has_rates:
+                self._limits.load.arrive(scope)
             with self._limits.load.socket(scope):
                 await self._serve(scope, receive, send)
         except Closing as closing:
@@ -74,7 +82,10 @@ class Sockets:
         except Shed as shed:
             count_refused(scope, shed.extensions)
             await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-            await _close(send, Closing(Code.TOO_MANY, f"{shed} Try again in {shed.retry_after_s:g} s."))
+            await _close(send, _shedding(shed))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
+            message, _ = told(GraphQLError(str(error), original_error=error))
+            await _close(send, Closing(Code.INTERNAL, message))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway: Gateway = scope["app"].state.gateway
@@ -118,6 +129,7 @@ class Conversation:
         """Whose socket it is, once it is acknowledged."""
         self._until = asyncio.timeout(settings.socket_init_s)
         """Until it must be initialised; then, until what was proved of who asks is worth nothing any more."""
+        self._pace = Pace(PER_S, BURST, time.monotonic())
         self._operations: dict[str, Task] = {}
         self._tasks: set[Task] = set()
         """Of the operations, of those that were completed by the client and have not ended yet, and of the end."""
@@ -145,6 +157,7 @@ class Conversation:
         try:
             async with self._until:
                 while (event := await self._receive())["type"] != "websocket.disconnect":
+                    self._weigh(len(event.get("text") or ""))
                     await self._take(read(event.get("text")))
                     del event  # a socket that waits keeps nothing of what it was sent
         except TimeoutError as error:
@@ -168,6 +181,18 @@ class Conversation:
 
         self._begin(close(*self._tasks))
 
+    def _weigh(self, size: int) -> None:
+        """Look how much the client sends, before it is decoded. Raises Closing."""
+        if self._context is None and size > FIRST_CHARACTERS:
+            raise Closing(Code.INVALID_MESSAGE, "This is too long for a first message.")
+        try:
+            if not self._pace.take(1 + size // CHARACTERS, time.monotonic()):
+                raise limited(1.0)
+            self._limits.load.decode(self._scope, size)
+        except Shed as shed:
+            count_refused(self._scope, shed.extensions)
+            raise _shedding(shed) from shed
+
     async def _take(self, message: Message) -> None:
         match message:
             case ConnectionInit(payload=payload):
@@ -187,6 +212,8 @@ class Conversation:
             case Subscribe(id=id, payload=operation):
                 await self._subscribe(id, operation)
             case Complete(id=id):
+                if not self._context:
+                    raise Closing(Code.UNAUTHORIZED, "Unauthorized")
                 if task := self._operations.pop(id, None):
                     end(task)
 
@@ -291,6 +318,10 @@ async def _close(send: Send, closing: Closing) -> None:
     reason = closing.reason.encode(errors="replace")[:REASON_BYTES].decode(errors="ignore")
     with suppress(OSError):  # the client has gone
         await send({"type": "websocket.close", "code": int(closing.code), "reason": reason})
+
+
+def _shedding(shed: Shed) -> Closing:
+    return Closing(Code.TOO_MANY, f"{shed} Try again in {shed.retry_after_s:g} s.")
 
 
 def _error(id: str, message: str, extensions: Mapping[str, Any]) -> dict[str, Any]:

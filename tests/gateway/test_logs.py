@@ -4,10 +4,12 @@ import asyncio
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway.logs import BURST, WINDOW_S, Bounded, JsonFormatter, TextFormatter, bound, config
@@ -171,6 +173,23 @@ async def test_a_process_logs_json_if_it_is_told_to(monkeypatch: pytest.MonkeyPa
         rest = (await process.stderr.read()).decode().splitlines()
     assert {json.loads(line)["logger"] for line in rest} == {"uvicorn.error"}
     assert lines[0]["message"].startswith("Serving http://127.0.0.1:")
+
+
+async def test_what_a_socket_is_asked_in_its_address_is_not_logged() -> None:
+    serving = gateway("serve", "--port", "0", "--store", "sqlite:///:memory:")
+    async with asyncio.timeout(PATIENCE_S), serving as process, aiohttp.ClientSession() as http:
+        assert process.stderr
+        while not (served := re.search(rb"Serving (http://\S+) from", await process.stderr.readline())):
+            pass
+        address = f"{served[1].decode()}/graphql?access_token=SECRET"
+        async with http.ws_connect(address, protocols=["graphql-transport-ws"]):
+            pass
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(address, headers={"origin": "https://evil.example"})
+        process.terminate()
+        rest = (await process.stderr.read()).decode()
+    assert re.findall(r'"WebSocket (\S+)" (\S+)', rest) == [("/graphql", "[accepted]"), ("/graphql", "403")]
+    assert "SECRET" not in rest
 
 
 async def test_a_projector_logs_json_if_it_is_told_to(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

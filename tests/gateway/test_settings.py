@@ -87,6 +87,7 @@ FROM_ENVIRONMENT = [
     ("REQUEST_TIMEOUT_S", "0.5", 0.5),
     ("SEND_TIMEOUT_S", "0.5", 0.5),
     ("MAX_CONNECTIONS", "1", 1),
+    ("CONNECTIONS_PER_ADDRESS", "0", 0),
     ("MAX_SOCKETS", "1", 1),
     ("SOCKETS_PER_ADDRESS", "0", 0),
     ("SUBSCRIPTIONS_PER_IDENTITY", "0", 0),

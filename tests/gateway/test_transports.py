@@ -111,3 +111,26 @@ async def test_a_stream_that_has_nothing_to_say_shows_that_it_lives(over: Over) 
             assert frame(await client.next())[0] == "CHANGES"
         assert isinstance(client, Answer)
         assert client.heartbeats > 0
+
+
+async def test_what_nobody_expected_is_told_by_an_id(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(headers: Any) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(edge.gateway.callers, "of", broken)
+    for path in ("/graphql", "/graphql/stream"):
+        async with edge.http.post(edge.url + path, json={"query": "{ __typename }"}) as answer:
+            error = (await answer.json())["errors"][0]
+            assert (answer.status, error["extensions"]["code"]) == (500, "INTERNAL")
+            assert error["extensions"]["id"] in caplog.text
+            assert "secret" not in error["message"]
+    async with edge.websocket() as socket:
+        await socket.send_json({"type": "connection_init"})
+        closed = await socket.receive()
+        assert (closed.data, "Unexpected error" in (closed.extra or ""), "secret" in (closed.extra or "")) == (
+            4500,
+            True,
+            False,
+        )

@@ -6,9 +6,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.gateway.edge import open_edge
 from tests.gateway.raw import RawClient
+from tests.projector.world import until
 from tests.schema.api import UUIDS, new_order
-from tests.security.attacked import HEAD, Attacked
+from tests.security.attacked import HEAD, HONEST, Attacked, client_of
 
 HALF_OPEN = 1_000
 CREATE = "mutation($input: CreateOrderInput!) { createOrder(input: $input) { __typename } }"
@@ -58,6 +60,81 @@ async def test_a_body_that_goes_on_behind_its_answer_is_not_taken_for_ever(attac
     await raw.answer()
     raw.close()
     await dripping
+
+
+async def test_connections_that_say_nothing_keep_nobody_out() -> None:
+    async with open_edge(max_connections=10) as edge, client_of(edge.url) as attacked:
+        raws = [await attacked.raw() for _ in range(30)]
+        for raw in raws:
+            await raw.send(b"G")
+        assert (await attacked.post(HONEST))[0] == 200
+        assert b" 503 " in await raws[0].head()
+        for _ in range(30):  # one that is used is not one of those
+            raws.append(await attacked.raw())
+            assert (await attacked.post(HONEST))[0] == 200
+        assert len(edge.server.server_state.connections) <= 12
+        for raw in raws:
+            raw.close()
+
+
+async def test_a_peer_has_its_share_of_connections() -> None:
+    async with open_edge(connections_per_address=2) as edge, client_of(edge.url) as attacked:
+        used, other = await attacked.raw(), await attacked.raw()
+        for raw in (used, other):
+            await raw.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert b" 200 " in await raw.head()
+        third = await attacked.raw()
+        assert (await third.answer()).startswith(b"HTTP/1.1 503 ")
+        for raw in (other, third):
+            raw.close()
+
+        async def is_served() -> bool:
+            raw = await attacked.raw()
+            await raw.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            try:
+                return b" 200 " in await raw.head()
+            finally:
+                raw.close()
+
+        await until(is_served)
+        used.close()
+        for _ in range(3):  # a socket is none of them, nor is one that was closed
+            async with attacked.socket():
+                await until(is_served)
+
+
+LAST = b'transfer-encoding: chunked\r\n\r\n18\r\n{"query":"{__typename}"}\r\n'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b"0\r\n" + b"x: y\r\n" * 5_462, b"0\r\nx: " + b"y" * 32_768, b"1;" + b"x" * 32_768],
+    ids=["many trailers", "a long trailer", "a long extension of a chunk"],
+)
+async def test_what_is_behind_the_headers_and_no_body_has_the_bound_of_headers(attacked: Attacked, more: bytes) -> None:
+    raw = await attacked.raw()
+    await raw.send(HEAD + LAST)
+    await raw.send(more)  # no more than it reads: it would take its answer back
+    assert b" 431 " in await raw.head()
+    raw.close()
+
+
+async def test_a_body_in_small_chunks_has_the_bound_of_bodies_only(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+    await raw.send(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+    for _ in range(20):
+        await raw.send(b"1;x\r\n \r\n" * 500)
+    await raw.send(LAST.partition(b"\r\n\r\n")[2] + b"0\r\nx: y\r\n\r\n")
+    assert b" 200 " in await raw.head()
+    raw.close()
+
+
+async def test_a_request_whose_headers_were_large_may_have_a_body(attacked: Attacked) -> None:
+    raw = await attacked.raw()
+    await raw.send(HEAD + b"x: " + b"y" * 30_000 + b"\r\n" + LAST.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    await raw.send(LAST.partition(b"\r\n\r\n")[2] + b"0\r\n\r\n")
+    assert b" 200 " in await raw.head()
+    raw.close()
 
 
 async def test_blank_lines_do_not_keep_a_connection_alive(attacked: Attacked) -> None:

@@ -25,6 +25,9 @@ BODIES: dict[str, bytes] = {
     "null": b"null",
     "a number": b"5",
     "not UTF-8": b'{"query": "\xff"}',
+    "UTF-16": '{"query": "{ __typename }"}'.encode("utf-16"),
+    "UTF-16 without a mark": '{"query": "{ __typename }"}'.encode("utf-16-le"),
+    "UTF-32": '{"query": "{ __typename }"}'.encode("utf-32"),
     "deep variables": b'{"query": "{ __typename }", "variables": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
     "a long integer": b'{"query": "{ __typename }", "variables": {"a": ' + b"9" * 5000 + b"}}",
     "a number in place of variables": b'{"query": "{ __typename }", "variables": 5}',
@@ -151,6 +154,8 @@ async def test_what_a_page_may_send_anywhere_is_no_request(attacked: Attacked, k
 CROSS_SITE: list[dict[str, str]] = [
     {"origin": FOREIGN},
     {"origin": "null"},
+    {"origin": "http://["},
+    {"origin": "http://", "host": ""},
     {"origin": FOREIGN, "sec-fetch-site": "cross-site"},
     {"sec-fetch-site": "cross-site"},
     {"sec-fetch-site": "same-site"},
@@ -193,7 +198,7 @@ async def test_only_pages_of_listed_origins_are_let_through_by_browsers(attacked
             assert answer.headers.get("access-control-allow-origin") == allowed
 
 
-@pytest.mark.parametrize("origin", [FOREIGN, "null", "https://shop.example.evil.example"])
+@pytest.mark.parametrize("origin", [FOREIGN, "null", "http://[", "https://shop.example.evil.example"])
 async def test_a_socket_of_a_page_of_another_origin_is_refused(attacked: Attacked, origin: str) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         async with attacked.socket(headers={"origin": origin}):

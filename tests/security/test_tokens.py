@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
@@ -13,12 +14,12 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gateway.identity import Unauthenticated
-from gateway.identity.keys import PublishedKeys
+from gateway.identity.keys import NoKeys, PublishedKeys
 from gateway.identity.tokens import Tokens
 from gateway.settings import Settings
 from schema.viewer import Viewer
 from tests.gateway.edge import Edge, open_edge
-from tests.projector.world import until
+from tests.projector.world import PATIENCE_S, until
 from tests.schema.api import UUIDS, new_order
 from tests.security.asking import bearer, post
 from tests.security.issuer import ALGORITHMS, AUDIENCE, NAME, RSA, Issuer, by_hand, claims_of, open_issuer, pem, public
@@ -35,6 +36,18 @@ OTHER = rsa.generate_private_key(65537, 2048)
 async def test_a_token_of_the_issuer_says_who_asks(issuer: Issuer, guarded: Edge, key: str) -> None:
     answer = await post(guarded, bearer(issuer.token(key)), ORDERS)
     assert (answer.status, answer.code) == (200, None)
+
+
+async def test_a_token_behind_the_body_is_none(issuer: Issuer, guarded: Edge) -> None:
+    parts = urlsplit(guarded.url)
+    body = json.dumps({"query": ORDERS}).encode()
+    head = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    trailer = b"authorization: Bearer %s\r\nconnection: close\r\n\r\n" % issuer.token().encode()
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    async with asyncio.timeout(PATIENCE_S):
+        writer.write(head + b"%x\r\n%b\r\n0\r\n%b" % (len(body), body, trailer))
+        await reader.readuntil(b'"UNAUTHENTICATED"')
+    writer.close()
 
 
 async def test_the_scheme_may_be_written_in_any_case(issuer: Issuer, guarded: Edge) -> None:
@@ -248,6 +261,18 @@ async def test_unknown_keys_have_the_issuer_asked_once_in_a_while(issuer: Issuer
     for number in range(20):
         assert (await post(guarded, bearer(signed(OTHER, "RS256", kid=f"k{number}")))).status == 401
     assert issuer.asked <= 2
+
+
+async def test_of_the_address_of_the_keys_nothing_secret_is_logged(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.broken = True
+    address = issuer.url.replace("http://", "http://user:SECRET@")
+    keys = PublishedKeys(f"{address}?key=SECRET")
+    with pytest.raises(NoKeys) as problem:
+        await keys.keep()
+    assert f"cannot be fetched from {issuer.url}, so" in caplog.text
+    assert "SECRET" not in f"{caplog.text} {problem.value}"
 
 
 async def test_keys_that_are_known_are_used_while_the_issuer_does_not_answer(

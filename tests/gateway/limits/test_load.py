@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.limits.configured import limits_of
+from gateway.limits.load import network_of
 from gateway.settings import Settings
 from tests.gateway.edge import Edge, open_edge
 from tests.gateway.subscribers import EVENTS, MULTIPART
@@ -39,19 +40,18 @@ async def begin(socket: Any, query: str, id: str = "1") -> Any:
 
 
 async def test_who_asks_too_much_is_told_when_to_ask_again() -> None:
-    async with open_edge(rate_per_address=5.0) as edge:
-        assert (await answered(edge, ASK))[:2] == (200, None)  # 20 for a new document, and 30 of the 50
+    async with open_edge(rate_per_address=5.2) as edge, edge.websocket() as socket:
+        assert (await answered(edge, ASK))[:2] == (200, None)  # 2 for socket and request, 20 for a new document, and 30
         status, code, headers = await answered(edge, ASK)
         assert (status, code) == (429, "RATE_LIMITED")
         assert 1 <= int(headers["Retry-After"]) <= 6
         status, _, _ = await answered(edge, {"query": "{"})
         assert status == 429  # what is wrong is charged for too
-        async with edge.websocket() as socket:
-            await socket.send_json({"type": "connection_init"})
-            await socket.receive_json()
-            told = await begin(socket, ASK["query"])
-            assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
-            assert told["payload"][0]["extensions"]["retryAfter"] > 0
+        await socket.send_json({"type": "connection_init"})
+        await socket.receive_json()
+        told = await begin(socket, ASK["query"])
+        assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+        assert told["payload"][0]["extensions"]["retryAfter"] > 0
         async with edge.http.post(f"{edge.url}/graphql/stream", json=ASK) as answer:
             assert answer.status == 429
         _, text = await edge.get("/metrics")
@@ -62,6 +62,95 @@ async def test_one_who_asks_too_much_leaves_others_alone() -> None:
     async with open_edge(rate_per_identity=5.0) as edge:
         for address, expected in (("192.0.2.1", 200), ("192.0.2.1", 429), ("192.0.2.2", 200)):
             # A proxy on this machine is trusted to name whom it asks for.
+            assert (await answered(edge, ASK, **{"x-forwarded-for": address}))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        ([ASK], {}, 400),
+        ({"query": 5}, {}, 400),
+        (ASK, {"authorization": "Bearer x"}, 401),
+        (ASK, {"content-type": "text/plain"}, 415),
+    ],
+    ids=["a batch", "no document", "a bad token", "another type"],
+)
+async def test_what_is_no_operation_is_charged_too(body: Any, headers: dict[str, str], status: int) -> None:
+    for path in ("/graphql", "/graphql/stream"):
+        async with open_edge(rate_per_address=0.5, token_secret="s" * 32) as edge:
+            for expected in [status] * 5 + [429]:
+                given = {"content-type": "application/json"} | headers
+                async with edge.http.post(edge.url + path, data=json.dumps(body), headers=given) as answer:
+                    assert answer.status == expected
+
+
+async def test_what_is_long_is_charged_before_it_is_decoded() -> None:
+    async with open_edge(rate_per_identity=1.0) as edge:
+        for expected in (400, 429):
+            assert (await edge.post(b"[" * 50_000))[0] == expected
+    async with open_edge(rate_per_identity=1.0) as edge, edge.websocket() as socket:
+        await socket.send_json({"type": "connection_init"})
+        await socket.receive_json()
+        for _ in range(2):
+            await socket.send_json({"type": "pong", "payload": {"a": "x" * 50_000}})
+        assert (await socket.receive()).data == 4429
+
+
+async def test_a_handshake_too_many_is_closed_with_a_hint() -> None:
+    async with open_edge(rate_per_address=0.1) as edge, edge.websocket(), edge.websocket() as socket:
+        closed = await socket.receive()
+        assert (closed.data, "Try again in" in (closed.extra or "")) == (4429, True)
+
+
+@pytest.mark.parametrize("size", [0, 900_000])
+async def test_a_socket_that_says_too_much_is_closed(size: int) -> None:
+    async with open_edge() as edge, edge.websocket() as socket:
+        await socket.send_json({"type": "connection_init"})
+        await socket.receive_json()
+        message = json.dumps({"type": "pong", "payload": {"a": "x" * size}})
+
+        async def flood() -> None:
+            while not socket.closed:
+                await socket.send_str(message)
+
+        flooding = asyncio.create_task(flood())
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await socket.receive()).data == 4429
+        flooding.cancel()
+        await asyncio.gather(flooding, return_exceptions=True)
+        assert (await answered(edge, ASK))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"type": "ping", "payload": {"a": "x" * 10_000}}, 4400),
+        ({"type": "connection_init", "payload": {"a": "x" * 10_000}}, 4400),
+        ({"type": "complete", "id": "1"}, 4401),
+    ],
+)
+async def test_nothing_long_and_no_operation_is_taken_before_a_socket_is_acknowledged(
+    edge: Edge, message: dict[str, Any], code: int
+) -> None:
+    async with edge.websocket() as socket:
+        await socket.send_json(message)
+        assert (await socket.receive()).data == code
+
+
+def test_of_ipv6_everybody_has_a_network() -> None:
+    assert [network_of(one) for one in ("192.0.2.1", "2001:db8::1", "2001:db8::2:3", "2001:db8:0:1::", "::1%lo")] == [
+        "192.0.2.1",
+        "2001:db8::/64",
+        "2001:db8::/64",
+        "2001:db8:0:1::/64",
+        "::/64",
+    ]
+    assert [network_of(one) for one in ("::ffff:192.0.2.1", "x:y", "")] == ["192.0.2.1", "x:y", ""]
+
+
+async def test_clients_of_one_network_are_one() -> None:
+    async with open_edge(rate_per_identity=5.0) as edge:
+        for address, expected in (("2001:db8::1", 200), ("2001:db8::2", 429), ("2001:db8:0:1::1", 200)):
             assert (await answered(edge, ASK, **{"x-forwarded-for": address}))[0] == expected
 
 
