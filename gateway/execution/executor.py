@@ -15,6 +15,7 @@ from gateway.execution.reference import Reference, formatted
 from gateway.limits.bounds import Bounds
 from gateway.limits.running import Running
 from gateway.limits.shed import Shed
+from gateway.limits.variables import values_in
 from gateway.telemetry import Telemetry
 from gateway.wiring import Context
 from projector.tasks import NotYet, Task
@@ -23,6 +24,8 @@ from schema.errors import coded
 
 PLAN, BAILED, REFERENCE, REFUSED = ("plan",), ("bailed",), ("reference",), ("refused",)
 """What executed an operation, as the metrics have it."""
+VALUES_FOR_ONE = 100
+"""Values in variables that cost as much as a document that is read."""
 LATE = "The operation takes too long."
 UNKNOWN = "The command takes too long, and goes on. Send it again with the same `commandId`: it has one effect."
 
@@ -73,9 +76,12 @@ class Executor:
         return self._documents.knows(operation.query)
 
     def cost(self, operation: Operation) -> int:
-        """What it costs; nothing if it cannot be executed."""
+        """What it costs, with its variables, if there are many; nothing if it cannot be executed."""
         prepared = self.prepared(operation)
-        return prepared.price.told(operation.variables or {})["requested"] if prepared else 0
+        if prepared is None:
+            return 0
+        given = operation.variables or {}
+        return prepared.price.told(given)["requested"] + values_in(given) // VALUES_FOR_ONE
 
     async def execute(self, operation: Operation, context: Context, prepared: Prepared | None = None) -> Result:
         """The result of a query or a mutation, `prepared` if it is. A mutation is finished, also without its caller.
