@@ -80,8 +80,8 @@ def _shared(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
 
 def executor_of(limits: Limits, telemetry: Telemetry | None = None) -> Executor:
     """What executes operations within limits. Raises BadSettings for trusted documents that it could not execute."""
-    executor = Executor(build_schema(), telemetry, limits.bounds, limits.running)
-    if faults := [f"{id}: {error.message}" for id, error in executor.faults(limits.persisted.trusted)]:
+    executor = Executor(build_schema(), telemetry, limits.bounds, limits.running, limits.persisted)
+    if faults := [f"{id}: {error.message}" for id, error in executor.trust(limits.persisted.trusted)]:
         raise BadSettings("TRUSTED_DOCUMENTS: the file has faults\n" + "\n".join(faults))
     return executor
 

@@ -141,7 +141,10 @@ class Settings(BaseSettings):
     cors_origins: str | None = Field(
         None, description="The origins, separated by commas, of other pages that may ask, as in `https://shop.example`."
     )
-    max_body_bytes: int = Field(1_000_000, ge=1, description="Bytes of a request's body, or of a socket's message.")
+    max_variable_values: int = Field(
+        2_000, ge=1, description="Values that the variables of an operation may have, lists and objects among them."
+    )
+    max_body_bytes: int = Field(300_000, ge=1, description="Bytes of a request's body, or of a socket's message.")
     max_header_bytes: int = Field(32_768, ge=1_024, description="Bytes of a request's headers, its address included.")
     request_timeout_s: float = Field(30.0, gt=0, description="Seconds within which a request must have arrived.")
     send_timeout_s: float = Field(60.0, gt=0, description="Seconds that an answer may wait for a client to read.")

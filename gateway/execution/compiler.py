@@ -42,7 +42,8 @@ def compile_plan(
     variables = Variables(schema, operation.variable_definitions or ())
     fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
     compiler = _Compiler(schema, Selections(schema._schema, fragments, switches), variables)
-    return Plan(variables, compiler.roots(operation))
+    roots = compiler.roots(operation)
+    return Plan(variables, roots, compiler.structs)
 
 
 class _Compiler:
@@ -50,6 +51,8 @@ class _Compiler:
         self._schema = schema
         self._selections = selections
         self._variables = variables
+        self.structs = 1
+        """Generated so far, that of the variables among them."""
 
     def roots(self, operation: OperationDefinitionNode) -> dict[str, Resolved | str]:
         type_ = self._schema._schema.get_root_type(operation.operation)
@@ -114,6 +117,7 @@ class _Compiler:
                 continue
             builder.plain(key, name, field.type, self._inner(type_, name, field.type, nodes, views))
         shape = builder.build()
+        self.structs += 1
         view = source_of(type_)
         views[view] = shape.struct if shape.direct and view not in views else None
         return shape

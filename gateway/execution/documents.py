@@ -1,6 +1,5 @@
 """Documents, each parsed, validated and compiled once; those that were not asked for lately are forgotten."""
 
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
@@ -23,20 +22,36 @@ from gateway.execution.selections import NotCompiled, switches_of
 from gateway.limits.bounds import Bounds
 from gateway.limits.cost import Price, price
 from gateway.limits.documents import parsed
+from gateway.limits.recent import Recent
 
-MAX_CHARACTERS = 1_000_000
-"""In all documents that are kept; what is made of them takes some fifty times as much memory."""
+MAX_WEIGHT = 2_000_000
+"""Of all documents that are kept: characters, and OVERHEAD for each."""
+OVERHEAD = 2_000
+MAX_INVALID = 600_000
+"""What those may weigh that have errors, which are kept apart, so that they drive none out that is of use."""
+MAX_STRUCTS = 10_000
+"""In the plans of all documents; what there is of a plan takes some 6 KB for each."""
 MAX_ERRORS = 5
 """Of a document that are told; each may print all of an argument's value, and look for names that were meant."""
 MAX_SWITCHES = 4
 """Variables of @skip and @include in an operation that is compiled: it has a plan for each way that they turn out."""
 
 
+SetTo = tuple[bool, ...]
+"""How switches turn out."""
+Plans = Recent[tuple["Prepared", SetTo], Plan | NotCompiled]
+
+
 class Prepared:
     """An operation of a valid document."""
 
     def __init__(
-        self, schema: Schema, document: DocumentNode, definition: OperationDefinitionNode, bounds: Bounds
+        self,
+        schema: Schema,
+        document: DocumentNode,
+        definition: OperationDefinitionNode,
+        bounds: Bounds,
+        plans: Plans,
     ) -> None:
         self.document = document
         self.definition = definition
@@ -44,26 +59,40 @@ class Prepared:
         self.name = definition.name.value if definition.name else None
         self._schema = schema
         self._bounds = bounds
-        self._plans: dict[tuple[Any, ...], Plan | NotCompiled] = {}
+        self._plans = plans
 
     def plan(self, variables: Mapping[str, Any]) -> Plan | NotCompiled:
         """The plan for these variables, or why there is none."""
+        set_to = self._set_to(variables)
+        if isinstance(set_to, NotCompiled):
+            return set_to
+        plan = self._plans.get((self, set_to))
+        if plan is None:
+            plan = self._compiled(set_to)
+            self._plans.keep((self, set_to), plan, plan.structs if isinstance(plan, Plan) else 1)
+        return plan
+
+    def knows_plan(self, variables: Mapping[str, Any]) -> bool:
+        """Whether there is nothing left to be compiled for these variables."""
+        set_to = self._set_to(variables)
+        return isinstance(set_to, NotCompiled) or (self, set_to) in self._plans
+
+    def _set_to(self, variables: Mapping[str, Any]) -> SetTo | NotCompiled:
         switches = self.switches
         if isinstance(switches, NotCompiled):
             return switches
         set_to = tuple([variables.get(name, default) for name, default in switches.items()]) if switches else ()
         if set_to and not all(value is True or value is False for value in set_to):
             return NotCompiled("a switch that is neither true nor false")
-        plan = self._plans.get(set_to)
-        if plan is None:
-            plan = self._plans[set_to] = self._compiled(dict(zip(switches, set_to, strict=True)))
-        return plan
+        return set_to
 
-    def _compiled(self, switches: dict[str, bool]) -> Plan | NotCompiled:
+    def _compiled(self, set_to: SetTo) -> Plan | NotCompiled:
+        assert not isinstance(self.switches, NotCompiled)
+        switches = dict(zip(self.switches, set_to, strict=True))
         try:
             return compile_plan(self._schema, self.document, self.definition, switches)
         except NotCompiled as reason:
-            return reason
+            return NotCompiled(*reason.args)  # which does not hold on to where it was raised
         except RecursionError:
             return NotCompiled("selections that are nested too deeply")
 
@@ -90,7 +119,15 @@ class Prepared:
 class Document:
     """A document: its operations, and what is wrong with it."""
 
-    def __init__(self, schema: Schema, text: str, bounds: Bounds = Bounds()) -> None:  # noqa: B008  frozen
+    def __init__(
+        self,
+        schema: Schema,
+        text: str,
+        bounds: Bounds = Bounds(),  # noqa: B008  frozen
+        plans: Plans | None = None,
+    ) -> None:
+        """`plans` are those of all documents."""
+        plans = Recent(MAX_STRUCTS) if plans is None else plans
         self._operations: dict[str | None, Prepared] = {}
         try:
             document = parsed(text, bounds)
@@ -107,7 +144,7 @@ class Document:
             fault.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
         for one in document.definitions:
             if isinstance(one, OperationDefinitionNode):
-                prepared = Prepared(schema, document, one, bounds)
+                prepared = Prepared(schema, document, one, bounds, plans)
                 self._operations[prepared.name] = prepared
 
     @property
@@ -137,26 +174,33 @@ class Documents:
     def __init__(self, schema: Schema, bounds: Bounds = Bounds()) -> None:  # noqa: B008  frozen
         self._schema = schema
         self._bounds = bounds
-        self._known: OrderedDict[str, Document] = OrderedDict()
-        self._characters = 0
+        self._plans: Plans = Recent(MAX_STRUCTS)
+        self._valid: Recent[str, Document] = Recent(MAX_WEIGHT, self._forget_plans)
+        self._invalid: Recent[str, Document] = Recent(MAX_INVALID)
+        self._pinned: dict[str, Document] = {}
 
     def knows(self, text: str) -> bool:
         """Whether the document of that text was asked for lately."""
-        return text in self._known
+        return text in self._valid or text in self._pinned or text in self._invalid
 
     def get(self, text: str) -> Document:
         """The document of that text. Raises NotExecutable for none."""
-        known = self._known.get(text)
+        known = self._valid.get(text) or self._pinned.get(text) or self._invalid.get(text)
         if known is not None:
-            self._known.move_to_end(text)
             return known
         if not text:
             raise NotExecutable("The request has no document.")
-        document = Document(self._schema, text, self._bounds)
-        if len(text) <= MAX_CHARACTERS // 10:
-            self._known[text] = document
-            self._characters += len(text)
-            while self._characters > MAX_CHARACTERS:
-                forgotten, _ = self._known.popitem(last=False)
-                self._characters -= len(forgotten)
+        document = Document(self._schema, text, self._bounds, self._plans)
+        (self._invalid if document.errors else self._valid).keep(text, document, len(text) + OVERHEAD)
         return document
+
+    def pin(self, text: str) -> Document:
+        """The document of that text, which is never forgotten."""
+        document = self._pinned[text] = Document(self._schema, text, self._bounds, self._plans)
+        return document
+
+    def _forget_plans(self, document: Document) -> None:
+        """Let go of the plans of a document, which would be kept by them."""
+        operations = set(document.operations)
+        for key in [key for key in self._plans if key[0] in operations]:
+            self._plans.drop(key)

@@ -13,8 +13,10 @@ from gateway.execution.operation import NotExecutable, Operation, Result
 from gateway.execution.plans import Bail, Plan, SendNow
 from gateway.execution.reference import Reference, formatted
 from gateway.limits.bounds import Bounds
+from gateway.limits.persisted import Persisted
 from gateway.limits.running import Running
 from gateway.limits.shed import Shed
+from gateway.limits.variables import values_in
 from gateway.telemetry import Telemetry
 from gateway.wiring import Context
 from projector.tasks import NotYet, Task
@@ -23,6 +25,8 @@ from schema.errors import coded
 
 PLAN, BAILED, REFERENCE, REFUSED = ("plan",), ("bailed",), ("reference",), ("refused",)
 """What executed an operation, as the metrics have it."""
+VALUES_FOR_ONE = 100
+"""Values in variables that cost as much as a document that is read."""
 LATE = "The operation takes too long."
 UNKNOWN = "The command takes too long, and goes on. Send it again with the same `commandId`: it has one effect."
 
@@ -36,13 +40,15 @@ class Executor:
         telemetry: Telemetry | None = None,
         bounds: Bounds = Bounds(),  # noqa: B008  frozen
         running: Running | None = None,
+        persisted: Persisted | None = None,
     ) -> None:
-        """`running` bounds how many operations run at a time, and for how long."""
+        """`running` bounds how many operations run at a time, and for how long; `persisted` keeps their documents."""
         self.schema = schema
         self._telemetry = telemetry or Telemetry()
         self.frames = self._telemetry.metrics.frames.counts
         """Counts what subscribers were sent; whoever sends something past `stream` counts it."""
         self._running = running or Running()
+        self._persisted = persisted or Persisted()
         self._documents = Documents(schema, bounds)
         self._reference = Reference(schema, suggestions=bounds.suggestions)
 
@@ -62,20 +68,26 @@ class Executor:
         """Whether it is a query, a mutation or a subscription; None for what cannot be told."""
         return self.document(operation).kind(operation.operation_name) if operation.query else None
 
-    def faults(self, documents: Mapping[str, str]) -> Iterator[tuple[str, GraphQLError]]:
-        """The first fault of each document that has any, by its id."""
+    def trust(self, documents: Mapping[str, str]) -> Iterator[tuple[str, GraphQLError]]:
+        """Keep documents for ever; the first fault of each that has any, by its id."""
         for id, text in documents.items():
-            if errors := self._documents.get(text).errors:
+            if errors := self._documents.pin(text).errors:
                 yield id, errors[0]
 
     def knows(self, operation: Operation) -> bool:
-        """Whether its document is prepared already."""
-        return self._documents.knows(operation.query)
+        """Whether its document, and a plan for its variables, were made already."""
+        if not self._documents.knows(operation.query):
+            return False
+        prepared = self.prepared(operation)
+        return prepared is None or prepared.knows_plan(operation.variables or {})
 
     def cost(self, operation: Operation) -> int:
-        """What it costs; nothing if it cannot be executed."""
+        """What it costs, with its variables, if there are many; nothing if it cannot be executed."""
         prepared = self.prepared(operation)
-        return prepared.price.told(operation.variables or {})["requested"] if prepared else 0
+        if prepared is None:
+            return 0
+        given = operation.variables or {}
+        return prepared.price.told(given)["requested"] + values_in(given) // VALUES_FOR_ONE
 
     async def execute(self, operation: Operation, context: Context, prepared: Prepared | None = None) -> Result:
         """The result of a query or a mutation, `prepared` if it is. A mutation is finished, also without its caller.
@@ -88,6 +100,8 @@ class Executor:
                 observed.told(result := self._invalid(operation))
             return result
         self._running.admit()
+        if operation.extensions:
+            self._persisted.keep(operation)
         if prepared.kind is OperationType.MUTATION:
             self._running.admit_command()
             try:
@@ -116,6 +130,13 @@ class Executor:
             except Shed as shed:
                 yield _refused(GraphQLError(str(shed), extensions=shed.extensions))
             return
+        try:
+            self._running.admit()
+        except Shed as shed:
+            yield _refused(GraphQLError(str(shed), extensions=shed.extensions))
+            return
+        if operation.extensions:
+            self._persisted.keep(operation)
         with self._telemetry.operation(prepared.kind.value) as observed:
             cost = prepared.price.told(operation.variables or {})
             if cost["requested"] > cost["limit"]:

@@ -114,10 +114,14 @@ async def _resolve_late(shape: Shape, source: Any, selected: Any, variables: Any
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """An operation, compiled; `roots` by their keys in the answer, text where that is the name of the type."""
+    """An operation, compiled; `roots` by their keys in the answer, text where that is the name of the type.
+
+    `structs` is how many were generated for it, which is what it takes memory for.
+    """
 
     variables: Variables
     roots: Mapping[str, Resolved | str]
+    structs: int
 
     async def execute(self, given: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """The data of a query or a mutation. Raises Bail."""

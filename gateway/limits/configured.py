@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from gateway.execution.operation import NotExecutable, Operation
 from gateway.limits.bounds import Bounds
 from gateway.limits.connections import Connections
 from gateway.limits.load import Load
 from gateway.limits.persisted import BadManifest, Persisted, read_manifest
 from gateway.limits.rates import Held, Rate
 from gateway.limits.running import Running
+from gateway.limits.variables import LEAST_BYTES, values_in
 from gateway.settings import BadSettings, Settings
 
 T = TypeVar("T")
@@ -27,7 +29,19 @@ class Limits:
     persisted: Persisted = field(default_factory=Persisted)
     connections: Connections = field(default_factory=Connections)
     origins: frozenset[str] = frozenset()
-    body_bytes: int = 1_000_000
+    body_bytes: int = 300_000
+    variable_values: int = 2_000
+
+    def found(self, operation: Operation, size: int | None = None) -> Operation:
+        """The operation with its document, its variables within bounds; `size` is that of their text, if it is known.
+
+        Raises NotExecutable.
+        """
+        most = self.variable_values
+        may_be_many = operation.variables and (size is None or size > LEAST_BYTES * most)
+        if may_be_many and values_in(operation.variables or {}, most) > most:
+            raise NotExecutable(f"The variables have more than {most} values.", "VARIABLES_LIMIT")
+        return self.persisted.found(operation)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -67,6 +81,7 @@ def limits_of(settings: Settings) -> Limits:
         ),
         origins=settings.origins,
         body_bytes=settings.max_body_bytes,
+        variable_values=settings.max_variable_values,
     )
 
 

@@ -5,7 +5,6 @@ https://www.apollographql.com/docs/apollo-server/performance/apq
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any
 import msgspec
 
 from gateway.execution.operation import NotExecutable, Operation
+from gateway.limits.recent import Recent
 
 MAX_CHARACTERS = 1_000_000
-"""In all documents that clients have sent, the oldest of which are forgotten."""
+"""In all documents that clients have sent, those forgotten that were not asked for lately."""
 PREFIX = "sha256:"
 APOLLO = "apollo-persisted-query-manifest"
 
@@ -33,8 +33,7 @@ class Persisted:
         """Documents by their hashes, or other ids."""
         self._texts = frozenset(self.trusted.values())
         self._only = only
-        self._sent: OrderedDict[str, str] = OrderedDict()
-        self._characters = 0
+        self._sent: Recent[str, str] = Recent(MAX_CHARACTERS)
 
     def found(self, operation: Operation) -> Operation:
         """The operation with its document. Raises NotExecutable."""
@@ -52,23 +51,24 @@ class Persisted:
         if self._only:
             raise NotExecutable("Only documents of the client's build are executed.", "DOCUMENT_NOT_TRUSTED")
         if given:
-            if sha256(given.encode("utf-8", "surrogatepass")).hexdigest() != hash:
+            if _sha256(given) != hash:
                 raise NotExecutable("The hash is not the document's.", "PERSISTED_QUERY_HASH_MISMATCH")
-            self._keep(hash, given)
             return given
         known = self._sent.get(hash)
         if known is None:
             raise NotExecutable("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND")
-        self._sent.move_to_end(hash)
         return known
 
-    def _keep(self, hash: str, document: str) -> None:
-        if hash not in self._sent and len(document) <= MAX_CHARACTERS // 10:
-            self._sent[hash] = document
-            self._characters += len(document)
-            while self._characters > MAX_CHARACTERS:
-                _, forgotten = self._sent.popitem(last=False)
-                self._characters -= len(forgotten)
+    def keep(self, operation: Operation) -> None:
+        """Keep the document of an operation for those who ask for it by its hash, if it was sent with that."""
+        match operation.extensions:
+            case {"persistedQuery": {"sha256Hash": str(hash)}} if hash not in self._sent and hash not in self.trusted:
+                if hash == _sha256(operation.query):
+                    self._sent.keep(hash, operation.query, len(operation.query))
+
+
+def _sha256(document: str) -> str:
+    return sha256(document.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _hash_of(extensions: Mapping[str, Any] | None) -> str:

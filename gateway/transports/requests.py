@@ -89,7 +89,8 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
         case "GET":
             if not was_preflighted(headers) and is_foreign(headers, limits.origins):
                 raise Refused(403, "A page of another origin cannot ask this.", code="CROSS_SITE")
-            return limits.persisted.found(_converted(_from_parameters(QueryParams(scope["query_string"]))))
+            text: bytes = scope["query_string"]
+            return limits.found(_converted(_from_parameters(QueryParams(text))), len(text))
         case "POST":
             if not is_json(headers.get(b"content-type", b"")):
                 raise Refused(415, "The body must be application/json.")
@@ -101,7 +102,7 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
                 operation = _operations.decode(body)
             except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong
                 operation = _converted(_decoded(body, "The request"))
-            return limits.persisted.found(operation)
+            return limits.found(operation, len(body))
         case _:
             raise Refused(405, "Only GET and POST are allowed here.", {"allow": METHODS})
 

@@ -258,7 +258,7 @@ class Conversation:
     async def _operate(self, id: str, operation: Operation, context: Context) -> None:
         """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
         try:
-            operation = self._limits.persisted.found(operation)
+            operation = self._limits.found(operation)
             if self._limits.load.has_rates:
                 await charge(self._limits.load, self._scope, self._executor, operation)
             if self._executor.kind(operation) is not OperationType.SUBSCRIPTION:

@@ -5,6 +5,7 @@ from enum import Enum
 import strawberry
 
 from read_model import orders as read
+from read_model.questions import BadQuestion
 from schema import ids
 from schema.context import given
 from schema.scalars import ConsistencyToken, DateTime
@@ -62,6 +63,8 @@ def order_filter(filter: OrderFilter | None) -> read.OrderFilter:
     if filter is None:
         return read.OrderFilter()
     status, sku = given(filter.status), given(filter.sku)
+    if status is not None and len(status) > len(read.OrderStatus):
+        raise BadQuestion("BAD_INPUT", f"`status` has at most {len(read.OrderStatus)}, which is all there are")
     return read.OrderFilter(
         status=tuple(dict.fromkeys(status)) if status is not None else None,
         created_from=given(filter.created_from),

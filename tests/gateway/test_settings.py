@@ -82,6 +82,7 @@ FROM_ENVIRONMENT = [
     ("TRUSTED_DOCUMENTS", "documents.json", Path("documents.json")),
     ("TRUSTED_ONLY", "true", True),
     ("CORS_ORIGINS", "https://a.example, http://b:1", "https://a.example, http://b:1"),
+    ("MAX_VARIABLE_VALUES", "1", 1),
     ("MAX_BODY_BYTES", "1", 1),
     ("MAX_HEADER_BYTES", "1024", 1024),
     ("REQUEST_TIMEOUT_S", "0.5", 0.5),

@@ -55,7 +55,7 @@ async def test_variables_of_any_depth_are_never_our_fault(attacked: Attacked, de
         assert told.type is aiohttp.WSMsgType.TEXT or told.data == 4400, told
 
 
-@pytest.mark.parametrize("status", ["x" * 900_000, ["x" * 900_000], ["DRAFT"] * 90_000], ids=["text", "list", "many"])
+@pytest.mark.parametrize("status", ["x" * 250_000, ["x" * 250_000], ["DRAFT"] * 30_000], ids=["text", "list", "many"])
 async def test_what_is_as_long_as_a_request_may_be_is_not_shown_at_length(attacked: Attacked, status: Any) -> None:
     document = "query($f: OrderFilter) { orders(filter: $f) { nodes { id } } }"
     _, answer = await attacked.post({"query": document, "variables": {"f": {"status": status}}})

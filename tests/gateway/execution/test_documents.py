@@ -1,9 +1,13 @@
 """Documents are prepared once, kept within bounds, and never bring anything down."""
 
+import gc
+from collections.abc import Iterator
+from itertools import product
+
 import pytest
 from graphql import OperationType
 
-from gateway.execution import NotExecutable, Operation
+from gateway.execution import Executor, NotExecutable, Operation
 from gateway.execution import documents as documents_module
 from gateway.execution.documents import Document, Documents
 from gateway.execution.plans import Plan
@@ -22,7 +26,8 @@ def test_a_document_is_prepared_once() -> None:
 
 
 def test_those_that_were_not_asked_for_lately_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents_module, "MAX_CHARACTERS", 180)
+    monkeypatch.setattr(documents_module, "MAX_WEIGHT", 180)
+    monkeypatch.setattr(documents_module, "OVERHEAD", 0)
     documents = Documents(SCHEMA)
     first, second = documents.get("{ a: __typename }"), documents.get("{ b: __typename }")
     for number in range(20):
@@ -33,10 +38,104 @@ def test_those_that_were_not_asked_for_lately_are_forgotten(monkeypatch: pytest.
 
 
 def test_a_very_long_document_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents_module, "MAX_CHARACTERS", 200)
+    monkeypatch.setattr(documents_module, "MAX_WEIGHT", 200)
+    monkeypatch.setattr(documents_module, "OVERHEAD", 0)
     documents = Documents(SCHEMA)
     text = "{ long: __typename }" + " " * 10
     assert documents.get(text) is not documents.get(text)
+
+
+def test_there_is_a_bound_to_how_many_documents_are_kept_however_short_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(documents_module, "MAX_WEIGHT", 20_000)
+    monkeypatch.setattr(documents_module, "OVERHEAD", 1_900)
+    documents = Documents(SCHEMA)
+    texts = [f"{{ n{number}: __typename }}" for number in range(20)]
+    kept = [documents.get(text) for text in texts]
+    assert sum(documents.knows(text) for text in texts) == 10
+    assert documents.get(texts[0]) is not kept[0]
+
+
+def test_those_that_have_errors_drive_out_nothing_that_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents_module, "MAX_WEIGHT", 30_000)
+    monkeypatch.setattr(documents_module, "MAX_INVALID", 30_000)
+    documents = Documents(SCHEMA)
+    valid, wrong = documents.get("{ __typename }"), documents.get("{ wrong }")
+    assert documents.get("{ wrong }") is wrong
+    for number in range(20):
+        assert documents.get(f"{{ wrong{number} }}").errors
+    assert documents.get("{ __typename }") is valid
+    assert documents.get("{ wrong }") is not wrong
+
+
+def test_what_is_pinned_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents_module, "MAX_WEIGHT", 30_000)
+    documents = Documents(SCHEMA)
+    pinned = documents.pin("{ __typename }")
+    for number in range(20):
+        documents.get(f"{{ n{number}: __typename }}")
+    assert documents.knows("{ __typename }")
+    assert documents.get("{ __typename }") is pinned
+
+
+SWITCHED = """query %s($a: Boolean!, $b: Boolean!, $c: Boolean!, $d: Boolean!) {
+  order(id: "x") { id status @include(if: $a) version @include(if: $b) } __typename @include(if: $c) @skip(if: $d) }"""
+
+
+def ways() -> Iterator[dict[str, bool]]:
+    """All ways that its switches turn out."""
+    return (dict(zip("abcd", set_to, strict=True)) for set_to in product((True, False), repeat=4))
+
+
+def plans_alive() -> int:
+    gc.collect()
+    return sum(isinstance(one, Plan) for one in gc.get_objects())
+
+
+def test_there_is_a_bound_to_the_plans_of_all_documents_and_the_others_are_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(documents_module, "MAX_STRUCTS", 40)  # of which each plan has two
+    before = plans_alive()
+    documents = Documents(SCHEMA)
+    prepared = [documents.get(SWITCHED % f"q{number}").operation(None) for number in range(4)]
+    for one in prepared:
+        for way in ways():
+            assert isinstance(one.plan(way), Plan)
+    assert plans_alive() - before == 20
+    kept = [one.knows_plan(way) for one in prepared for way in ways()]
+    assert kept == [False] * 44 + [True] * 20
+    assert isinstance(prepared[0].plan(next(ways())), Plan)  # it is compiled again
+
+
+def test_a_document_that_is_forgotten_keeps_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents_module, "MAX_WEIGHT", 30_000)
+    before = plans_alive()
+    documents = Documents(SCHEMA)
+    documents.get(SWITCHED % "q").operation(None).plan(next(ways()))
+    assert plans_alive() - before == 1
+    for number in range(20):
+        documents.get(f"{{ n{number}: __typename }}")
+    assert plans_alive() == before
+
+
+def test_a_plan_that_was_not_made_is_something_new() -> None:
+    executor = Executor(SCHEMA)
+    way, other = list(ways())[:2]
+    assert not executor.knows(Operation(SWITCHED % "q", variables=way))
+    prepared = executor.prepared(Operation(SWITCHED % "q"))
+    assert prepared
+    prepared.plan(way)
+    assert executor.knows(Operation(SWITCHED % "q", variables=way))
+    assert not executor.knows(Operation(SWITCHED % "q", variables=other))
+    assert executor.knows(Operation(SWITCHED % "q"))  # for which there is none
+    many = "query(" + "".join(f"$s{n}: Boolean! " for n in range(5)) + ") {"
+    many += "".join(f" a{n}: __typename @skip(if: $s{n})" for n in range(5)) + " }"
+    executor.document(Operation(many))
+    assert executor.knows(Operation(many))  # nor for this
+    executor.document(Operation("{ wrong }"))
+    assert executor.knows(Operation("{ wrong }"))
 
 
 def test_an_operation_is_found_by_its_name() -> None:

@@ -88,9 +88,11 @@ def test_only_so_many_documents_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
         request = automatic(document)
         operation = Operation(document if sent else "", extensions=request["extensions"])
         try:
-            return persisted.found(operation).query == document
+            operation = persisted.found(operation)
+            persisted.keep(operation)
         except NotExecutable:
             return False
+        return operation.query == document
 
     documents = [f"{{ a{number:02}: __typename }}" for number in range(20)]
     for document in documents:
@@ -99,6 +101,24 @@ def test_only_so_many_documents_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [found(document, sent=False) for document in documents[1:3]] == [False, False]
     assert found("{ long: __typename }" + " " * 20, sent=True)
     assert not found("{ long: __typename }" + " " * 20, sent=False)
+
+
+@pytest.mark.parametrize("document", ["{ wrong }", "{", "{ orders(first: 1) { nodes { id } } }"])
+async def test_what_was_not_executed_is_not_known_by_its_hash(document: str) -> None:
+    async with open_edge(rate_per_identity=2.0) as edge:  # 20 at once, which is what a new document costs
+        await outcome(edge, automatic(document, sent=True))
+    async with open_edge() as edge:
+        for request in (automatic(document, sent=True), automatic(document)):
+            told = await outcome(edge, request)
+        wrong = "wrong" in document or document == "{"
+        assert (told == (400, "PERSISTED_QUERY_NOT_FOUND")) == wrong
+
+
+async def test_what_a_stream_is_resumed_by_is_not_known_by_the_hash_of_another() -> None:
+    persisted = Persisted()
+    persisted.keep(Operation(OTHER, extensions=automatic(DOCUMENT)["extensions"]))
+    with pytest.raises(NotExecutable):
+        persisted.found(Operation(extensions=automatic(DOCUMENT)["extensions"]))
 
 
 APOLLO = {

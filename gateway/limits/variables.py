@@ -1,0 +1,23 @@
+"""How many values there are in the variables of an operation: each is converted, and each that is wrong is told."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+LEAST_BYTES = 2
+"""What a value takes in JSON, with what parts it from the next: shorter text need not be counted."""
+
+
+def values_in(variables: Mapping[str, Any], at_most: int = sys.maxsize) -> int:
+    """How many values, lists and objects among them; more than `at_most` as soon as it is known that there are more."""
+    count, inner = len(variables), [*_nested(variables.values())]
+    while inner and count <= at_most:
+        value = inner.pop()
+        count += len(value)
+        if count <= at_most:
+            inner += _nested(value.values() if type(value) is dict else value)
+    return count
+
+
+def _nested(values: Any) -> list[Any]:
+    return [value for value in values if type(value) is dict or type(value) is list]
