@@ -89,7 +89,6 @@ class Executor:
             return result
         self._running.admit()
         if prepared.kind is OperationType.MUTATION:
-            self._running.admit_command()
             try:
                 return await self._running.finished(self._execute(prepared, operation.variables, context))
             except NotYet:

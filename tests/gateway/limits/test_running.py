@@ -1,4 +1,4 @@
-"""What has too much to do sheds what comes last in a turn of the loop, and commands that would wait for others."""
+"""What has too much to do sheds what comes last in a turn of the loop."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from gateway.limits.running import FEW_COMMANDS, Running
+from gateway.limits.running import Running
 from gateway.limits.shed import Shed
 from tests.projector.world import PATIENCE_S, until
 
@@ -24,10 +24,6 @@ async def running() -> AsyncIterator[Running]:
 
 def admitted(running: Running) -> bool:
     return code_of(running.admit) is None
-
-
-def admitted_command(running: Running) -> bool:
-    return code_of(running.admit_command) is None
 
 
 def code_of(admit: Callable[[], None]) -> str | None:
@@ -70,20 +66,6 @@ async def test_a_loop_that_is_not_late_any_more_sheds_nothing(running: Running) 
         return all(await turn(running))
 
     await until(recovered)
-
-
-async def test_commands_that_wait_for_each_other_are_few(running: Running) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while all(await turn(running)):
-            pass
-        one_after_the_other = [running.finished(asyncio.sleep(number * LAG_S)) for number in range(4 * FEW_COMMANDS)]
-        waiting = asyncio.gather(*one_after_the_other)
-        await asyncio.sleep(0)
-        assert admitted_command(running)  # nothing is known yet
-        while admitted_command(running):
-            await turn(running)
-        await waiting
-        assert admitted_command(running)
 
 
 async def test_without_a_bound_nothing_is_looked_at() -> None:
