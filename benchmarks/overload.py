@@ -1,7 +1,7 @@
 """A served process that is asked by up to eight times as many clients as it can serve: what it accepts must stay fast.
 
-Each client asks again as soon as it has its answer, or after about PAUSE_S, as it is told, where there was too much to do:
-a half more or less, for those that are refused at the same time should not come back at the same time.
+Each client asks again as soon as it has its answer, or, where there was too much to do, after about PAUSE_S as it is
+told: a half more or less, for those that are refused at the same time should not come back at the same time.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ async def _works(name: str, server: Server, requests: Iterator[bytes], good: byt
 
 
 async def overloaded(port: int, requests: Iterator[bytes], clients: int, seconds: float) -> Answers:
-    """What so many clients are answered while they ask all the time. Raises WrongAnswer for anything but success and 503."""
+    """What so many clients are answered that ask all the time. Raises WrongAnswer for all but success and 503."""
     answers = Answers()
     connections = [await connect(port) for _ in range(clients)]
     for connection in connections:  # now it has been accepted

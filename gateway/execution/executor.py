@@ -103,7 +103,6 @@ class Executor:
         if operation.extensions:
             self._persisted.keep(operation)
         if prepared.kind is OperationType.MUTATION:
-            self._running.admit_command()
             try:
                 return await self._running.finished(self._execute(prepared, operation.variables, context))
             except NotYet:

@@ -14,10 +14,6 @@ LOOK_S = 0.05
 LATE_LOOKS = 3
 """How much more often than not the loop must have been late to have too much to do: once it was garbage."""
 MOST_LATE_LOOKS = 2 * LATE_LOOKS
-FEW_COMMANDS = 16
-"""So many may run whatever they take."""
-LATEST_COMMANDS = 32
-"""Over so many is averaged."""
 
 
 class Running:
@@ -33,8 +29,6 @@ class Running:
         self._max_lag_s = max_lag_s
         self._late_looks = 0
         self._turn_began: float | None = None
-        self._gap_s = 0.0
-        self._last_end = 0.0
         self._next_look: asyncio.TimerHandle | None = None
         self._queries: dict[Task, float] = {}
         self._commands: set[Task] = set()
@@ -46,12 +40,6 @@ class Running:
         if 0 < self._at_most <= len(self._queries) + len(self._commands) or (
             self._late_looks >= LATE_LOOKS and self._turn_s() > self._max_lag_s / 2
         ):
-            raise _overloaded()
-
-    def admit_command(self) -> None:
-        """Raises Shed where commands wait for each other, which a turn of the loop does not show."""
-        running = len(self._commands)
-        if self._late_looks >= LATE_LOOKS and running >= FEW_COMMANDS and running * self._gap_s > self._max_lag_s:
             raise _overloaded()
 
     def watch(self) -> None:
@@ -106,16 +94,8 @@ class Running:
         """What a command returns; it is finished also if the caller is cancelled. Raises NotYet when its time is up."""
         task = asyncio.ensure_future(command)
         self._commands.add(task)
-        task.add_done_callback(self._end_command)
+        task.add_done_callback(self._commands.discard)
         return await to_the_end(task, self._seconds or None)
-
-    def _end_command(self, task: Task) -> None:
-        """Learn how often one ends while there are many: that, and how many there are, tells how long one takes."""
-        now = task.get_loop().time()
-        if len(self._commands) >= FEW_COMMANDS:
-            self._gap_s += (min(now - self._last_end, self._max_lag_s) - self._gap_s) / LATEST_COMMANDS
-        self._last_end = now
-        self._commands.discard(task)
 
     async def close(self) -> None:
         """Wait for the commands that nobody waits for any more."""
