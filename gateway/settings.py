@@ -154,6 +154,7 @@ class Settings(BaseSettings):
     )
     max_sockets: int = Field(10_000, ge=1, description="WebSockets that may be open.")
     sockets_per_address: int | None = Field(None, ge=0, description="WebSockets of an address; 0: any number.")
+    max_subscriptions: int = Field(20_000, ge=0, description="Subscriptions that may be followed; 0: any number.")
     subscriptions_per_identity: int | None = Field(None, ge=0, description="Subscriptions of a client; 0: any number.")
     max_running: int = Field(1_000, ge=0, description="Queries and commands at a time; 0: any number.")
     max_waiting: int = Field(500, ge=0, description="Queries that may wait for a write at a time; 0: any number.")

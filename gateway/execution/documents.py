@@ -24,13 +24,14 @@ from gateway.limits.cost import Price, price
 from gateway.limits.documents import parsed
 from gateway.limits.recent import Recent
 
-MAX_WEIGHT = 2_000_000
-"""Of all documents that are kept: characters, and OVERHEAD for each."""
+MAX_WEIGHT = 1_000_000
+"""Of all documents that are kept: characters, and OVERHEAD for each. They take up to 75 bytes of memory for each, plans
+apart."""
 OVERHEAD = 2_000
 MAX_INVALID = 600_000
 """What those may weigh that have errors, which are kept apart, so that they drive none out that is of use."""
 MAX_STRUCTS = 10_000
-"""In the plans of all documents; what there is of a plan takes some 6 KB for each."""
+"""In the plans of all documents; a plan takes some 5 KB of memory for each."""
 MAX_ERRORS = 5
 """Of a document that are told; each may print all of an argument's value, and look for names that were meant."""
 MAX_SWITCHES = 4

@@ -69,7 +69,7 @@ def limits_of(settings: Settings) -> Limits:
             by_identity=_rate(unless_set(settings.rate_per_identity, 0.0, 500.0)),
             by_address=_rate(unless_set(settings.rate_per_address, 0.0, 2000.0)),
             sockets=Held(settings.max_sockets, unless_set(settings.sockets_per_address, 0, 100)),
-            subscriptions=Held(0, unless_set(settings.subscriptions_per_identity, 0, 200)),
+            subscriptions=Held(settings.max_subscriptions, unless_set(settings.subscriptions_per_identity, 0, 200)),
         ),
         persisted=_persisted(settings),
         connections=Connections(

@@ -37,7 +37,10 @@ TYPES, MEMBERS = 40, 4
 
 @dataclass(frozen=True)
 class Rows:
-    """How many rows a page has at most: the largest of what is given, which the resolver may refuse."""
+    """How many rows a page has at most: the largest of what is given, which the resolver may refuse.
+
+    What is no size costs as much as can be: whether it is refused is for others to say.
+    """
 
     literals: Sequence[int]
     variables: Sequence[tuple[str, Any]]
@@ -45,8 +48,19 @@ class Rows:
 
     def of(self, given: Mapping[str, Any]) -> int:
         """With these variables."""
-        sizes = [*self.literals, *(given.get(name, default) for name, default in self.variables)]
-        sizes = [size for size in sizes if isinstance(size, int)]
+        sizes = list(self.literals)
+        for name, default in self.variables:
+            match given.get(name, default):
+                case bool():  # which is no size, though Python counts it among integers
+                    sizes.append(MAX_PAGE_SIZE)
+                case int(size):
+                    sizes.append(size)
+                case float(size) if size.is_integer():
+                    sizes.append(int(size))
+                case None:
+                    pass
+                case _:
+                    sizes.append(MAX_PAGE_SIZE)
         return min(max(0, *sizes), MAX_PAGE_SIZE) if sizes else DEFAULT_PAGE_SIZE
 
 

@@ -91,6 +91,7 @@ FROM_ENVIRONMENT = [
     ("CONNECTIONS_PER_ADDRESS", "0", 0),
     ("MAX_SOCKETS", "1", 1),
     ("SOCKETS_PER_ADDRESS", "0", 0),
+    ("MAX_SUBSCRIPTIONS", "0", 0),
     ("SUBSCRIPTIONS_PER_IDENTITY", "0", 0),
     ("MAX_RUNNING", "0", 0),
     ("MAX_WAITING", "0", 0),

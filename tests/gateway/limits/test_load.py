@@ -102,7 +102,7 @@ async def test_a_handshake_too_many_is_closed_with_a_hint() -> None:
         assert (closed.data, "Try again in" in (closed.extra or "")) == (4429, True)
 
 
-@pytest.mark.parametrize("size", [0, 900_000])
+@pytest.mark.parametrize("size", [0, 200_000])
 async def test_a_socket_that_says_too_much_is_closed(size: int) -> None:
     async with open_edge() as edge, edge.websocket() as socket:
         await socket.send_json({"type": "connection_init"})
@@ -200,6 +200,17 @@ async def test_a_subscription_too_many_is_an_error_and_one_that_ends_makes_room(
         await until(begun)
 
 
+async def test_a_subscription_too_many_of_all_clients_is_an_error_too() -> None:
+    async with open_edge(max_subscriptions=1) as edge, edge.websocket() as socket:
+        await socket.send_json({"type": "connection_init"})
+        await socket.receive_json()
+        assert (await begin(socket, FOLLOW))["type"] == "next"
+        headers = {"accept": EVENTS, "x-forwarded-for": "192.0.2.1"}
+        async with edge.http.post(f"{edge.url}/graphql/stream", json={"query": FOLLOW}, headers=headers) as answer:
+            code = (await answer.json())["errors"][0]["extensions"]["code"]
+            assert (answer.status, code) == (429, "TOO_MANY_SUBSCRIPTIONS")
+
+
 async def waiting(edge: Edge) -> dict[str, Any]:
     """A request that waits for what nobody projects."""
     created = (await edge.ask(CREATE, {"input": new_order(orderUuid=UUIDS[1])}))["createOrder"]
@@ -231,6 +242,12 @@ async def test_one_too_many_at_a_time_is_told_at_once_on_every_transport() -> No
             await socket.receive_json()
             told = await begin(socket, "{ __typename }")
             assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "OVERLOADED")
+            told = await begin(socket, FOLLOW, "2")  # it would begin with a read
+            assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "OVERLOADED")
+        for path, accept in (("/graphql", MULTIPART), ("/graphql/stream", EVENTS)):
+            headers = {"accept": accept}
+            async with edge.http.post(edge.url + path, json={"query": FOLLOW}, headers=headers) as streamed:
+                assert "OVERLOADED" in await streamed.text()  # after which it ends
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         await until(lambda: edge.gateway.context.waits.held == 0)
