@@ -157,6 +157,7 @@ class Settings(BaseSettings):
     max_subscriptions: int = Field(20_000, ge=0, description="Subscriptions that may be followed; 0: any number.")
     subscriptions_per_identity: int | None = Field(None, ge=0, description="Subscriptions of a client; 0: any number.")
     max_running: int = Field(1_000, ge=0, description="Queries and commands at a time; 0: any number.")
+    max_commands: int | None = Field(None, ge=0, description="Commands among them; 0: any number.")
     max_waiting: int = Field(500, ge=0, description="Queries that may wait for a write at a time; 0: any number.")
     max_lag_s: float | None = Field(
         None, ge=0, description="Seconds that what is to be executed may wait for its turn; 0: any number."

@@ -100,6 +100,8 @@ class Executor:
                 observed.told(result := self._invalid(operation))
             return result
         self._running.admit()
+        if prepared.kind is OperationType.MUTATION:
+            self._running.admit_command()
         if operation.extensions:
             self._persisted.keep(operation)
         if prepared.kind is OperationType.MUTATION:

@@ -64,7 +64,12 @@ def limits_of(settings: Settings) -> Limits:
             introspection=unless_set(settings.introspection, True, False),
             suggestions=unless_set(settings.introspection, True, False),
         ),
-        running=Running(settings.max_running, settings.operation_timeout_s, unless_set(settings.max_lag_s, 0.0, 0.1)),
+        running=Running(
+            settings.max_running,
+            settings.operation_timeout_s,
+            unless_set(settings.max_lag_s, 0.0, 0.1),
+            unless_set(settings.max_commands, 0, 100),
+        ),
         load=Load(
             by_identity=_rate(unless_set(settings.rate_per_identity, 0.0, 500.0)),
             by_address=_rate(unless_set(settings.rate_per_address, 0.0, 2000.0)),

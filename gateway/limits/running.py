@@ -22,9 +22,12 @@ class Running:
     All queries may take the same time, so that the first to begin is the first to be late, and one timer is enough.
     """
 
-    def __init__(self, at_most: int = 0, seconds: float = 0.0, max_lag_s: float = 0.0) -> None:
-        """`at_most` at a time, each for at most `seconds`, none that has waited for `max_lag_s`; 0: any."""
+    def __init__(
+        self, at_most: int = 0, seconds: float = 0.0, max_lag_s: float = 0.0, commands_at_most: int = 0
+    ) -> None:
+        """`at_most` at a time, so many of them commands, each for `seconds`, none that waited `max_lag_s`; 0: any."""
         self._at_most = at_most
+        self._commands_at_most = commands_at_most
         self._seconds = seconds
         self._max_lag_s = max_lag_s
         self._late_looks = 0
@@ -40,6 +43,11 @@ class Running:
         if 0 < self._at_most <= len(self._queries) + len(self._commands) or (
             self._late_looks >= LATE_LOOKS and self._turn_s() > self._max_lag_s / 2
         ):
+            raise _overloaded()
+
+    def admit_command(self) -> None:
+        """Raises Shed if there is no room for one more command: each waits for all that wait for the disk with it."""
+        if 0 < self._commands_at_most <= len(self._commands):
             raise _overloaded()
 
     def watch(self) -> None:

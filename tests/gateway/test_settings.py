@@ -94,6 +94,7 @@ FROM_ENVIRONMENT = [
     ("MAX_SUBSCRIPTIONS", "0", 0),
     ("SUBSCRIPTIONS_PER_IDENTITY", "0", 0),
     ("MAX_RUNNING", "0", 0),
+    ("MAX_COMMANDS", "50", 50),
     ("MAX_WAITING", "0", 0),
     ("MAX_LAG_S", "0.5", 0.5),
     ("RATE_PER_IDENTITY", "0", 0.0),

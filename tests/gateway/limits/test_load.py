@@ -254,6 +254,29 @@ async def test_one_too_many_at_a_time_is_told_at_once_on_every_transport() -> No
         assert (await answered(edge, ASK))[:2] == (200, None)
 
 
+async def test_one_command_too_many_at_a_time_is_refused_and_may_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_edge(max_commands=1) as edge:
+        begun, let_go, execute = asyncio.Event(), asyncio.Event(), edge.gateway.callers.nobody.execute
+
+        async def slow(*arguments: Any) -> Any:
+            begun.set()
+            await let_go.wait()
+            return await execute(*arguments)
+
+        monkeypatch.setattr(edge.gateway.callers, "_nobody", replace(edge.gateway.callers.nobody, execute=slow))
+        first, second = (
+            {"query": CREATE, "variables": {"input": new_order(commandId=UUIDS[n], orderUuid=UUIDS[n])}} for n in (1, 2)
+        )
+        running = asyncio.create_task(answered(edge, first))
+        await begun.wait()
+        status, code, headers = await answered(edge, second)
+        assert (status, code, headers["Retry-After"]) == (503, "OVERLOADED", "1")
+        assert (await answered(edge, ASK))[:2] == (200, None)  # queries have room
+        let_go.set()
+        assert (await running)[:2] == (200, None)
+        assert (await answered(edge, second))[:2] == (200, None)
+
+
 async def test_a_query_that_takes_too_long_is_cancelled_and_told_so() -> None:
     async with open_edge(projector=False, operation_timeout_s=0.2) as edge:
         request = await waiting(edge)
