@@ -24,7 +24,7 @@ FEW = 16
 """Clients by which it is found how fast the gateway is."""
 LAG_S = 0.1
 """MAX_LAG_S as it is in production; as many clients as are served in half of it are those that can be served."""
-LIMITS = {"MAX_LAG_S": str(LAG_S)}
+LIMITS = {"MAX_LAG_S": str(LAG_S), "MAX_COMMANDS": "50"}
 PAUSE_S = 1.0
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 

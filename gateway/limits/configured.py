@@ -68,7 +68,7 @@ def limits_of(settings: Settings) -> Limits:
             settings.max_running,
             settings.operation_timeout_s,
             unless_set(settings.max_lag_s, 0.0, 0.1),
-            unless_set(settings.max_commands, 0, 100),
+            unless_set(settings.max_commands, 0, 50),
         ),
         load=Load(
             by_identity=_rate(unless_set(settings.rate_per_identity, 0.0, 500.0)),
