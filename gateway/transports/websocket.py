@@ -136,10 +136,9 @@ class Conversation:
 
     async def run(self) -> None:
         """Talk until either side closes the socket. No task of it is left afterwards."""
+        self._keep_alive()  # a task of its own for that would take more memory than all else that there is of it
         try:
             await self._asgi_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-            # A task of its own that minds the socket would take more memory than all else that there is of it.
-            self._keep_alive()
             with self._drain.holding(self._restart):
                 await self._listen()
         except Closing as closing:

@@ -8,9 +8,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.limits.configured import Limits
+from gateway.settings import Settings
 from gateway.transports.websocket import Conversation
 from read_model.watches import Watch
 from tests.gateway.edge import Edge, open_edge
@@ -206,3 +209,15 @@ async def test_a_client_that_answers_no_ping_is_let_go_though_it_reads_nothing()
         await until(lambda: edge.gateway.context.live.watchers == 0)
         await client.ended()
         client.reset()
+
+
+async def test_a_client_that_goes_before_it_is_accepted_is_nothing_to_tell_of(edge: Edge) -> None:
+    async def gone(message: Any) -> None:
+        raise OSError
+
+    gateway = edge.gateway
+    scope = {"type": "websocket", "headers": []}
+    limits, settings = Limits(), Settings()
+    unused: Any = None
+    await Conversation(unused, settings, limits, gateway.callers, gateway.drain, scope, unused, gone).run()
+    assert gateway.drain.held == 0
