@@ -13,9 +13,8 @@ ANSWER_NOW = "gateway.answer_now"
 
 def answer_now(cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
     """Do what `cycle.send` does with the messages of an answer, if that is as usual as can be."""
-    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
-        return False
-    if cycle.scope["method"] == "HEAD":
+    is_open = not (cycle.response_started or cycle.disconnected or cycle.flow.write_paused)
+    if not is_open or not cycle.keep_alive or cycle.scope["method"] == "HEAD":
         return False
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False

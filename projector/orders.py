@@ -203,17 +203,16 @@ class AnyOrder(msgspec.Struct, frozen=True, tag_field="kind", tag="order"):
     id: str
 
 
-def _sold(change: Change | AnyOrder) -> Iterator[Sold]:
-    """The events of a change that move products' sales."""
-    if isinstance(change, CommandDocument):
-        yield from (event for event in change.events if isinstance(event, Sold))
+def _sold(command: OrderCommand) -> Iterator[Sold]:
+    """The events of a command that move products' sales."""
+    yield from (event for event in command.events if isinstance(event, Sold))
 
 
 def _product_routes(change: Change | AnyOrder) -> Iterator[Route]:
-    for event in _sold(change):
-        assert isinstance(change, CommandDocument)
-        for item in event.items:
-            yield Route(item.sku, (sales_id(item.sku), sale_id(change.order_id)))
+    if isinstance(change, CommandDocument):
+        for event in _sold(change):
+            for item in event.items:
+                yield Route(item.sku, (sales_id(item.sku), sale_id(change.order_id)))
 
 
 def _product_views(change: Change | AnyOrder, sku: str, known: Mapping[str, ProductView]) -> Iterator[ProductView]:

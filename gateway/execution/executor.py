@@ -99,12 +99,11 @@ class Executor:
             with self._telemetry.operation("invalid") as observed:
                 observed.told(result := self._invalid(operation))
             return result
-        self._running.admit()
-        if prepared.kind is OperationType.MUTATION:
-            self._running.admit_command()
+        is_command = prepared.kind is OperationType.MUTATION
+        self._running.admit(command=is_command)
         if operation.extensions:
             self._persisted.keep(operation)
-        if prepared.kind is OperationType.MUTATION:
+        if is_command:
             try:
                 return await self._running.finished(self._execute(prepared, operation.variables, context))
             except NotYet:

@@ -38,16 +38,16 @@ class Running:
         self._late: set[Task] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def admit(self) -> None:
-        """Raises Shed if there is no room for one more; to be asked before anything is done for it."""
-        if 0 < self._at_most <= len(self._queries) + len(self._commands) or (
-            self._late_looks >= LATE_LOOKS and self._turn_s() > self._max_lag_s / 2
-        ):
-            raise _overloaded()
+    def admit(self, *, command: bool = False) -> None:
+        """Raises Shed if there is no room for one more; to be asked before anything is done for it.
 
-    def admit_command(self) -> None:
-        """Raises Shed if there is no room for one more command: each waits for all that wait for the disk with it."""
-        if 0 < self._commands_at_most <= len(self._commands):
+        Commands have a bound of their own: each waits for all that wait for the disk with it.
+        """
+        if (
+            0 < self._at_most <= len(self._queries) + len(self._commands)
+            or (command and 0 < self._commands_at_most <= len(self._commands))
+            or (self._late_looks >= LATE_LOOKS and self._turn_s() > self._max_lag_s / 2)
+        ):
             raise _overloaded()
 
     def watch(self) -> None:

@@ -282,9 +282,8 @@ class SQLiteContainer:
 
     def notify(self, number: int | None = None) -> None:
         """Wake those who wait for changes, in all ranges or in the one of that number."""
-        for id, signal in self._signals.items():
-            if number is None or id is None or id == str(number):
-                signal.notify()
+        for id in self._signals if number is None else (None, str(number)):
+            self._signals[id].notify()
 
     def _count(self, kind: str) -> None:
         self._store.charges[self.spec.name, kind] += 1

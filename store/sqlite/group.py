@@ -58,22 +58,22 @@ class Group:
 
     def _apply(self, jobs: list[Job], *, checked: bool) -> Numbers:
         now = self._clock()
-        before: dict[str, int] = {}
-        lsns: dict[str, int] = {}
+        numbers: Numbers = {}
         for job in jobs:
-            lsn = lsns.get(job.container)
-            if lsn is None:
+            if job.container not in numbers:
                 lsn = self._lsn(job.container)
                 if lsn is None:
                     job.outcome = Unavailable(f"container {job.container!r} was dropped by another process")
                     continue
-                before[job.container] = lsn
+                numbers[job.container] = lsn, lsn
+            before, lsn = numbers[job.container]
             job.outcome = (checked and self._conflict(job, now)) or self._written(job, lsn + 1, now)
-            lsns[job.container] = lsn if isinstance(job.outcome, Conflict) else lsn + 1
+            if not isinstance(job.outcome, Conflict):
+                numbers[job.container] = before, lsn + 1
         self._purge(now)
-        for container, lsn in lsns.items():
+        for container, (_, lsn) in numbers.items():
             self._db.execute("UPDATE containers SET lsn = ? WHERE name = ?", (lsn, container))
-        return {container: (before[container], lsn) for container, lsn in lsns.items()}
+        return numbers
 
     def _lsn(self, container: str) -> int | None:
         row = self._db.execute("SELECT lsn FROM containers WHERE name = ?", (container,)).fetchone()
