@@ -9,6 +9,12 @@ AnswerNow = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], bool]
 """Answers a request by a status, headers of ours and a body; false where it cannot: nothing was sent then."""
 ANSWER_NOW = "gateway.answer_now"
 """The extension of a request's scope with such a function."""
+ANSWERED_WITH = "gateway.answered_with"
+"""The one with the list of headers that its answer has in any case."""
+BODY = "gateway.body"
+"""The one with its body, where all of that is there."""
+WHEN_GONE = "gateway.when_gone"
+"""Under this name an application puts there what is to be called if the client goes away before it is answered."""
 
 
 def answer_now(cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:

@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import health
 from gateway.answers import in_messages
 from gateway.drain import Drain
+from gateway.eager import Eager
 from gateway.edge import Requests
 from gateway.execution import Executor
+from gateway.heads import Heads
 from gateway.health import own_port
 from gateway.lab import open_lab
 from gateway.limits.configured import Limits, limits_of
@@ -25,15 +27,19 @@ from gateway.production import check_fit
 from gateway.settings import BadSettings, Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
 from gateway.transports import GRAPHQL_PATH, transport_routes
-from gateway.wiring import running_gateway
+from gateway.wiring import Gateway, running_gateway
 from schema.build import build_schema
 
 
 class State(TypedDict):
-    """What the server is given: what it has to begin when it is told to end, and the bounds of its connections."""
+    """What requests are given, and the server: what it has to begin when it is told to end, and what its connections
+    share."""
 
+    gateway: Gateway
     drain: Drain
     connections: Connections
+    heads: Heads
+    eager: Eager
 
 
 Transports = Sequence[Route | WebSocketRoute]
@@ -105,7 +111,15 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
                 if settings.rate_shared:
                     limits.load.share(gateway.store.container(RATES.name))
                 app.state.gateway = gateway
-                yield {"drain": gateway.drain, "connections": limits.connections}
+                eager = Eager()
+                yield {
+                    "gateway": gateway,
+                    "drain": gateway.drain,
+                    "connections": limits.connections,
+                    "heads": Heads(),
+                    "eager": eager,
+                }
+                eager.close()
                 await limits.running.close()
                 await limits.load.close()
         finally:

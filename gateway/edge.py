@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import MutableMapping
+from itertools import count
 from os import urandom
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.answers import ANSWER_NOW
-from gateway.logs import bound
+from gateway.answers import ANSWERED_WITH
+from gateway.logs import KNOWN
 from gateway.telemetry import Telemetry
 
 REQUEST_ID = b"x-request-id"
+PROCESS = urandom(12).hex().encode()
+"""What the ids that this process gives begin with; the rest is a number."""
 SANE_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
@@ -24,26 +27,26 @@ class Requests:
         self._app = app
         self._telemetry = telemetry
         self._traced = traced
+        self._numbers = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or a socket for as long as it is open."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         given = header(scope, REQUEST_ID)
-        id = given if given and SANE_ID.fullmatch(given) else urandom(16).hex().encode()
-
-        async def answer(message: MutableMapping[str, Any]) -> None:
-            if message["type"] in ("http.response.start", "websocket.accept"):
-                message["headers"] = [*message.get("headers", ()), (REQUEST_ID, id)]
-            await send(message)
-
-        extensions = scope.get("extensions", {})
-        if now := extensions.get(ANSWER_NOW):
-            extensions[ANSWER_NOW] = lambda status, headers, body: now(status, (*headers, (REQUEST_ID, id)), body)
-        with bound(request_id=id.decode()):
+        id = given if given and SANE_ID.fullmatch(given) else b"%b%08x" % (PROCESS, next(self._numbers))
+        headers = scope.get("extensions", {}).get(ANSWERED_WITH)
+        if headers is None:
+            send = _with(send, (REQUEST_ID, id))
+        else:
+            headers.append((REQUEST_ID, id))
+        token = KNOWN.set({"request_id": id.decode()})
+        try:
             if self._telemetry.tracing.on or scope["type"] != "http":
-                return await self._watched(scope, receive, answer)
-            return await self._app(scope, receive, answer)
+                return await self._watched(scope, receive, send)
+            return await self._app(scope, receive, send)
+        finally:
+            KNOWN.reset(token)
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = "http" if scope["type"] == "http" and scope["path"] == self._traced else None
@@ -52,6 +55,17 @@ class Requests:
                 return await self._app(scope, receive, send)
             with self._telemetry.metrics.sockets.track_inprogress():
                 return await self._app(scope, receive, send)
+
+
+def _with(send: Send, header: tuple[bytes, bytes]) -> Send:
+    """`send`, where an answer also has this header."""
+
+    async def answer(message: MutableMapping[str, Any]) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept"):
+            message["headers"] = [*message.get("headers", ()), header]
+        await send(message)
+
+    return answer
 
 
 def header(scope: Scope, name: bytes) -> bytes:

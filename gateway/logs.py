@@ -16,7 +16,8 @@ PACKAGES = ("gateway", "schema", "projector", "write_model", "read_model", "stor
 BURST = 20
 WINDOW_S = 10.0
 
-_known: ContextVar[Mapping[str, str]] = ContextVar("known", default={})  # noqa: B039  never changed, only replaced
+KNOWN: ContextVar[Mapping[str, str]] = ContextVar("known", default={})  # noqa: B039  never changed, only replaced
+"""What is logged carries these fields."""
 
 
 class bound:  # used as a function is
@@ -28,11 +29,11 @@ class bound:  # used as a function is
         self._fields = fields
 
     def __enter__(self) -> None:
-        self._token = _known.set({**_known.get(), **self._fields})
+        self._token = KNOWN.set({**KNOWN.get(), **self._fields})
 
     def __exit__(self, *_: object) -> None:
         with suppress(ValueError):  # what another task closes was known in a context that has gone with its own
-            _known.reset(self._token)
+            KNOWN.reset(self._token)
 
 
 def config(level: str, format: str) -> dict[str, Any]:
@@ -124,4 +125,4 @@ class WithoutQueries(logging.Filter):
 
 def _more(record: logging.LogRecord) -> dict[str, Any]:
     suppressed: int | None = getattr(record, "suppressed", None)
-    return {**_known.get(), **({"suppressed": suppressed} if suppressed else {})}
+    return {**KNOWN.get(), **({"suppressed": suppressed} if suppressed else {})}

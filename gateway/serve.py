@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from uvicorn.supervisors import multiprocess
 
 from gateway import logs
-from gateway.limits.connections import HttpProtocol
+from gateway.protocol import HttpProtocol
 from gateway.server import Server, WebSocketProtocol, Worker
 from gateway.settings import Settings
 

@@ -101,9 +101,9 @@ class ObservedOperation:
         self._telemetry = telemetry
         self._kind = kind
         self._outcome = "SUCCESS"
+        self._started = perf_counter()
 
     def __enter__(self) -> Self:
-        self._started = perf_counter()
         if self._kind == SUBSCRIPTION:
             self._telemetry.metrics.subscribers.inc()
         if self._telemetry.tracing.on:

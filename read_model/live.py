@@ -270,10 +270,12 @@ async def versions(
     event loop; without one it ends when the live view is drained.
     """
 
+    hand = share(view) if share else None
+
     def direct(batch: Batch) -> bool:
         nonlocal since
         newest = batch.made(view, lambda: [document.decode(view) for document in batch.documents][-1])
-        if newest.version <= since or not (share and share(batch, view, lambda: newest)):
+        if newest.version <= since or not (hand and hand(batch, lambda: newest)):
             return False
         since = newest.version
         return True
@@ -289,7 +291,7 @@ async def versions(
                 del newer  # who waits keeps nothing of what it was sent
             try:
                 async with asyncio.timeout_at(until):
-                    documents = await watch.next(direct if share else None)
+                    documents = await watch.next(direct if hand else None)
             except Lost:
                 documents = await _current(store, container, partition, id)
             except Drained:

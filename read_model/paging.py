@@ -5,15 +5,14 @@ A cursor holds the row's place in the order, not a position or a page: rows inse
 
 import base64
 import binascii
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
 from read_model.questions import BadQuestion
-from store import Container, Document, Order, Page, Query, Scalar, decoding
+from store import Container, Document, Order, Page, Query, Scalar, decoded
 
 T = TypeVar("T")
 
@@ -73,18 +72,26 @@ class Rows(Generic[T]):
 
     def __init__(self, page: Page, window: Window, view: type[T], order: str, path: str) -> None:
         self.documents = page.documents[::-1] if window.backward else page.documents
-        beyond = window.cursor is not None
-        has_next, has_previous = (beyond, page.more) if window.backward else (page.more, beyond)
-        self.page_info = PageInfo(self, has_next=has_next, has_previous=has_previous)
+        self._window = window
+        self._more = page.more
+        self._nodes: list[T] | None = None
         self._view = view
         self._order = order
         self._path = path
 
-    @cached_property
+    @property
     def nodes(self) -> list[T]:
         """The rows. Raises msgspec.ValidationError for a document that is not one of them."""
-        decode: Callable[[Document], T] = decoding(self._view)  # type: ignore[arg-type]
-        return [decode(document) for document in self.documents]
+        if self._nodes is None:
+            self._nodes = decoded(self.documents, self._view)
+        return self._nodes
+
+    @property
+    def page_info(self) -> PageInfo:
+        """Where they stand."""
+        beyond = self._window.cursor is not None
+        has_next, has_previous = (beyond, self._more) if self._window.backward else (self._more, beyond)
+        return PageInfo(self, has_next=has_next, has_previous=has_previous)
 
     @property
     def edges(self) -> list[Row[T]]:
@@ -104,14 +111,9 @@ async def rows(container: Container, query: Query, order: str, window: Window, v
     a cursor of another order.
     """
     (by,) = query.order_by
-    page = await container.query(
-        replace(
-            query,
-            order_by=(Order(by.path, by.descending != window.backward),),
-            limit=window.size,
-            after=_place(window.cursor, order) if window.cursor is not None else None,
-        )
-    )
+    place = _place(window.cursor, order) if window.cursor is not None else None
+    by_or_back = Order(by.path, not by.descending) if window.backward else by
+    page = await container.query(Query(query.partition, query.where, (by_or_back,), window.size, place))
     return Rows(page, window, view, order, by.path)
 
 

@@ -52,11 +52,13 @@ class Batch:
 
 Direct = Callable[[Batch], bool]
 """Sends on what there is for the watcher in a batch; false where it cannot, or not all of that is new to it."""
-Share = Callable[[Batch, Hashable, Callable[[], Any]], bool]
-"""Sends on what is made of a batch, made once for all who give it the same name; false where that is not possible.
+Hand = Callable[[Batch, Callable[[], Any]], bool]
+"""Sends on what is made of a batch, made once for all who are to have the same; false where that is not possible.
 
 Who may see something is decided before it is watched, and what is made of it is the same whoever that is.
 """
+Share = Callable[[Hashable], Hand]
+"""How one who watches is handed things, by a name for what is made of batches: who gives the same has the same."""
 
 
 class Flag:

@@ -5,7 +5,7 @@ Every engine keeps the promises written here; `tests/store/test_contract*.py` ho
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar, overload
@@ -75,7 +75,7 @@ Etag = str | int
 """Names one version of a document; an engine's own, to be compared with and nothing else."""
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True, gc=False):
     """One stored version of a document. `body` is undecoded JSON, or what the engine's SDK made of it.
 
     `expires`: when it will be gone, in seconds since the epoch by the store's clock; None if it stays.
@@ -96,7 +96,8 @@ class Document(msgspec.Struct, frozen=True):
 
         Raises msgspec.ValidationError when the stored document is not of that type.
         """
-        return decoding(type)(self)
+        body = self.body
+        return _decoder(type)(body) if isinstance(body, bytes) else msgspec.convert(body, type)
 
     def content(self) -> dict[str, Any]:
         """The decoded body without what engines add to it, but for the id and the partition key."""
@@ -110,22 +111,23 @@ def added(name: str) -> bool:
 
 
 @lru_cache(maxsize=1000)  # types are also made of what clients select
-def decoding(type: Any) -> Callable[[Document], Any]:
-    """`Document.decode` to one type, to be kept for many documents."""
-    decode = msgspec.json.Decoder(type).decode
+def _decoder(type: Any) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(type).decode
 
-    def decoded(document: Document) -> Any:
-        body = document.body
-        return decode(body) if isinstance(body, bytes) else msgspec.convert(body, type)
 
-    return decoded
+def decoded(documents: Sequence[Document], type: type[T]) -> list[T]:
+    """`Document.decode` of each."""
+    decode = _decoder(type)  # type: ignore[arg-type]  # types are hashable
+    return [
+        decode(body) if isinstance(body := document.body, bytes) else msgspec.convert(body, type)
+        for document in documents
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------- writing
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(msgspec.Struct, frozen=True, gc=False):
     """Store a new document; Conflict("exists") if the id is taken. `ttl`: seconds until it is gone."""
 
     id: str
@@ -133,8 +135,7 @@ class Create:
     ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+class Replace(msgspec.Struct, frozen=True, gc=False):
     """Store the next version of the document that has `etag`; Conflict("changed" or "missing") otherwise."""
 
     id: str
@@ -143,8 +144,7 @@ class Replace:
     ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(msgspec.Struct, frozen=True, gc=False):
     """Store whatever was there before; with an `etag`, as Replace."""
 
     id: str
@@ -153,8 +153,7 @@ class Upsert:
     ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Remove the document that has `etag`; Conflict("changed" or "missing") otherwise."""
 
     id: str
@@ -189,24 +188,21 @@ def check_ids(partition: str, ids: Sequence[str]) -> None:
 # ---------------------------------------------------------------------------------------------------- asking
 
 
-@dataclass(frozen=True, slots=True)
-class Eq:
+class Eq(msgspec.Struct, frozen=True, gc=False):
     """The value at `path` equals `value`."""
 
     path: str
     value: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class In:
+class In(msgspec.Struct, frozen=True, gc=False):
     """The value at `path` is one of `values` (none of them matches nothing)."""
 
     path: str
     values: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True, gc=False):
     """The value at `path` is at least `low` and below `high`; None leaves that side open."""
 
     path: str
@@ -214,16 +210,14 @@ class Range:
     high: Scalar | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Contains:
+class Contains(msgspec.Struct, frozen=True, gc=False):
     """The array at `path` has `value` among its elements."""
 
     path: str
     value: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(msgspec.Struct, frozen=True, gc=False):
     """The string at `path` starts with `value`."""
 
     path: str
@@ -233,16 +227,14 @@ class Prefix:
 Condition = Eq | In | Range | Contains | Prefix
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """Sort by the value at `path`. Documents without a value there are not part of the result."""
 
     path: str
     descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True, gc=False):
     """A question as data. Paths are property names, dotted for nested ones; "id" is the document's id.
 
     Results are ordered by up to two paths, then by id in the direction of the last of them, so the order is total
@@ -265,8 +257,7 @@ class Query:
             raise ValueError("`after` needs a value for each ordered path, and the id")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, gc=False):
     """Documents in order, and whether more follow."""
 
     documents: list[Document]
@@ -283,15 +274,13 @@ class Start(Enum):
     NOW = "now"
 
 
-@dataclass(frozen=True, slots=True)
-class FeedRange:
+class FeedRange(msgspec.Struct, frozen=True, gc=False):
     """A part of the container that is followed on its own; each partition lies in exactly one. Opaque."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(msgspec.Struct, frozen=True, gc=False):
     """The scope of one logical partition."""
 
     key: str
@@ -300,15 +289,14 @@ class Partition:
 Scope = FeedRange | Partition
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True, gc=False):
     """A page of the feed: the latest version of each changed document, in commit order per partition.
 
     `cursor` continues behind this page. A page without documents says that nothing newer was there.
     """
 
     cursor: str
-    documents: list[Document] = field(default_factory=list)
+    documents: list[Document] = []
 
 
 class Container(Protocol):

@@ -57,6 +57,7 @@ class Prepared:
         self.document = document
         self.definition = definition
         self.kind: OperationType = definition.operation
+        self.type: str = definition.operation.value
         self.name = definition.name.value if definition.name else None
         self._schema = schema
         self._bounds = bounds

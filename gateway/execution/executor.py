@@ -8,6 +8,7 @@ from typing import Any
 from graphql import ExecutionResult, GraphQLError, OperationType
 from strawberry import Schema
 
+from gateway.eager import watched
 from gateway.execution.documents import Document, Documents, Prepared
 from gateway.execution.operation import NotExecutable, Operation, Result
 from gateway.execution.plans import Bail, Plan, SendNow
@@ -19,7 +20,7 @@ from gateway.limits.shed import Shed
 from gateway.limits.variables import values_in
 from gateway.telemetry import Telemetry
 from gateway.wiring import Context
-from projector.tasks import NotYet, Task
+from projector.tasks import NotYet
 from read_model.asked import ASKED, Asked
 from schema.errors import coded
 
@@ -108,11 +109,7 @@ class Executor:
                 return await self._running.finished(self._execute(prepared, operation.variables, context))
             except NotYet:
                 return _refused(GraphQLError(UNKNOWN, extensions={"code": "OPERATION_TIMEOUT", "outcome": "UNKNOWN"}))
-        me = self._running.begin()
-        try:
-            return await self._execute(prepared, operation.variables, context, me)
-        finally:
-            self._running.end(me)
+        return await watched(self._execute(prepared, operation.variables, context), self._running.query)
 
     async def stream(
         self, operation: Operation, context: Context, send: SendNow | None = None
@@ -137,7 +134,7 @@ class Executor:
             return
         if operation.extensions:
             self._persisted.keep(operation)
-        with self._telemetry.operation(prepared.kind.value) as observed:
+        with self._telemetry.operation(prepared.type) as observed:
             cost = prepared.price.told(operation.variables or {})
             if cost["requested"] > cost["limit"]:
                 observed.told(result := _too_costly(cost))
@@ -160,19 +157,14 @@ class Executor:
             document.operation(operation.operation_name)
         return _refused(*document.errors)
 
-    async def _execute(
-        self, prepared: Prepared, given: dict[str, Any] | None, context: Context, me: Task | None = None
-    ) -> Result:
-        """The result, what it cost, and if it was read from projections how fresh they are.
-
-        `me` is the task of a query, which is cancelled when its time is up.
-        """
+    async def _execute(self, prepared: Prepared, given: dict[str, Any] | None, context: Context) -> Result:
+        """The result, what it cost, and if it was read from projections how fresh they are."""
         variables = given or {}
         cost = prepared.price.told(variables)
         asked = Asked()
         token = ASKED.set(asked)
         try:
-            with self._telemetry.operation(prepared.kind.value) as observed:
+            with self._telemetry.operation(prepared.type) as observed:
                 try:
                     if cost["requested"] > cost["limit"]:
                         result, by = _too_costly(cost), REFUSED
@@ -184,7 +176,7 @@ class Executor:
                     else:
                         result, by = await self._reference.execute(prepared, given, context), REFERENCE
                 except asyncio.CancelledError:
-                    if me is None or not self._running.is_late(me):
+                    if not self._running.is_late():
                         raise
                     result, by = _refused(GraphQLError(LATE, extensions={"code": "OPERATION_TIMEOUT"})), REFUSED
                 self._telemetry.metrics.executions.counts[by] += 1

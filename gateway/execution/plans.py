@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,13 +17,13 @@ import msgspec
 from gateway.execution.arguments import Arguments, Refused, Variables
 from gateway.execution.shapes import Shape
 from gateway.json import encode
-from read_model.watches import Batch, Share
+from read_model.watches import Hand, Share
 
 T = TypeVar("T")
 
 
-SendNow = Callable[[Batch, Hashable, bytes], bool]
-"""Sends a subscriber a result that was encoded for all who are to have the same; false where it cannot take one now."""
+SendNow = Callable[[Hashable, Callable[[Any], bytes | None]], Hand]
+"""How a subscriber is sent events of that name at once: by a function that encodes one, for all who are to have it."""
 
 
 class Bail(Exception):
@@ -65,7 +66,7 @@ class Resolved:
     shapes: tuple[Shape, ...]
     views: Mapping[type, type]
 
-    @property
+    @cached_property
     def is_late(self) -> bool:
         """Whether there is anything left to resolve in its value."""
         return any(shape.is_late for shape in self.shapes)
@@ -128,8 +129,8 @@ class Plan:
         variables = self._read(given)
         resolved: dict[str, Any] = {}
         if len(self.roots) == 1:
-            ((key, root),) = self.roots.items()
-            return {key: await _answered(key, root, variables, context, resolved)}
+            for key, root in self.roots.items():
+                return {key: await _answered(key, root, variables, context, resolved)}
         answers = (_answered(key, root, variables, context, resolved) for key, root in self.roots.items())
         answered = await asyncio.gather(*answers, return_exceptions=True)
         for one in answered:
@@ -148,13 +149,10 @@ class Plan:
         ((key, root),) = self.roots.items()
         assert isinstance(root, Resolved)
 
-        def share(batch: Batch, what: Hashable, make: Callable[[], Any]) -> bool:
-            result = batch.made((self, what), lambda: self._encoded(make()))
-            return result is not None and send is not None and send(batch, (self, what), result)
-
+        share = (lambda what: send((self, what), self._encoded)) if send and not root.is_late else None
         variables = self._read(given)
         try:
-            events = root.call(None, variables, context, share if send and not root.is_late else None)
+            events = root.call(None, variables, context, share)
         except Refused as refused:
             raise Bail(refused) from refused
         async with aclosing(events):
@@ -196,6 +194,6 @@ async def _answered(key: str, root: Resolved | str, variables: Any, context: Any
     if not root.views:  # what was decoded in part is of no use to the reference executor
         resolved[key] = value
     try:
-        return await root.complete(value, variables, context)
+        return await root.complete(value, variables, context) if root.is_late else root.converted(value)
     except Exception as error:
         raise Bail(error, resolved) from error

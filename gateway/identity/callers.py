@@ -43,6 +43,15 @@ class Callers(Generic[C]):
 
     async def of(self, headers: Iterable[tuple[bytes, bytes]]) -> C:
         """The context for a request with these headers, their names in lower case. Raises Unauthenticated."""
+        given = self._given(headers)
+        return await self._of(given) if given is not None else self._nobody
+
+    def known(self, headers: Iterable[tuple[bytes, bytes]]) -> C | None:
+        """The same, where nothing is to be proved: of nobody, and of who is known. Raises Unauthenticated."""
+        given = self._given(headers)
+        return self._lately(given) if given is not None else self._nobody
+
+    def _given(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
         wanted, given, bearer = self._identification.header, None, False
         for name, value in headers:
             if name == wanted:
@@ -51,12 +60,10 @@ class Callers(Generic[C]):
                 given = value
             elif name == AUTHORIZATION:
                 bearer = value[:7].lower() == b"bearer "
-        if given is None:
+        if given is None and bearer:
             # Who proves who they are must not be taken for somebody else where proofs are not looked at.
-            if bearer:
-                raise self._because("unknown_key")
-            return self._nobody
-        return await self._of(given)
+            raise self._because("unknown_key")
+        return given
 
     async def of_payload(self, payload: Mapping[str, Any] | None) -> C | None:
         """The context for the payload of a message, which has the header as a member; None for one that has not.
@@ -79,13 +86,9 @@ class Callers(Generic[C]):
         self._known.clear()
 
     async def _of(self, given: bytes) -> C:
-        known = self._known.get(given)
+        known = self._lately(given)
         if known is not None:
-            expires_at = known.viewer.expires_at
-            if expires_at is None or time.time() < expires_at:
-                self._known.move_to_end(given)
-                return known
-            del self._known[given]
+            return known
         try:
             viewer = await self._identification.viewer(given)
         except Unauthenticated as error:
@@ -95,6 +98,17 @@ class Callers(Generic[C]):
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return context
+
+    def _lately(self, given: bytes) -> C | None:
+        known = self._known.get(given)
+        if known is None:
+            return None
+        expires_at = known.viewer.expires_at
+        if expires_at is None or time.time() < expires_at:
+            self._known.move_to_end(given)
+            return known
+        del self._known[given]
+        return None
 
     def _because(self, reason: Reason) -> Unauthenticated:
         self._refused(reason)

@@ -1,7 +1,8 @@
 """What is being executed: at most so much at a time, and nothing for longer than it may take."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from gateway.limits.shed import Shed
@@ -77,26 +78,28 @@ class Running:
     def _end_turn(self) -> None:
         self._turn_began = None
 
-    def begin(self) -> Task:
-        """The query of the current task begins; the task is cancelled when its time is up."""
+    @contextmanager
+    def query(self) -> Iterator[None]:
+        """A query of the current task, which is cancelled when its time is up."""
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task
         self._queries[task] = until = loop.time() + self._seconds
         if self._timer is None and self._seconds:
             self._timer = loop.call_at(until, self._look)
-        return task
+        try:
+            yield
+        finally:
+            self._queries.pop(task, None)
+            self._late.discard(task)
 
-    def is_late(self, task: Task) -> bool:
-        """Whether the task was cancelled because its time is up, and for nothing else; then it goes on."""
+    def is_late(self) -> bool:
+        """Whether the current task was cancelled because its query's time is up, and for nothing else; then it goes
+        on."""
+        task = asyncio.current_task()
         if task not in self._late:
             return False
         self._late.discard(task)
         return not task.uncancel()
-
-    def end(self, task: Task) -> None:
-        """Its query has ended."""
-        self._queries.pop(task, None)
-        self._late.discard(task)
 
     async def finished(self, command: Coroutine[Any, Any, T]) -> T:
         """What a command returns; it is finished also if the caller is cancelled. Raises NotYet when its time is up."""

@@ -16,9 +16,9 @@ async def context_of(scope: Scope, load: Load) -> Context:
     """What the resolvers of a request are given. Raises Refused (RFC 6750, 3), and Shed before it looks at anything."""
     if load.has_rates:
         load.arrive(scope)
-    gateway: Gateway = scope["app"].state.gateway
+    gateway: Gateway = scope["state"]["gateway"]
     try:
-        context = await gateway.callers.of(scope["headers"])
+        context = gateway.callers.known(scope["headers"]) or await gateway.callers.of(scope["headers"])
     except Unauthenticated as error:
         if error.reason == "unavailable":
             raise Refused(503, str(error), {"retry-after": str(RETRY_AFTER_S)}, error.code) from error

@@ -1,9 +1,12 @@
 """GraphQL over HTTP: one request, one answer; or, for a subscription, an answer of many parts."""
 
+from functools import partial
+
 from graphql import OperationType
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from gateway.eager import watched
 from gateway.execution import Executor, NotExecutable, Result
 from gateway.limits.configured import Limits
 from gateway.limits.origins import Headers
@@ -49,7 +52,7 @@ class Http:
     async def _result(
         self, scope: Scope, headers: Headers, media_type: bytes | None, receive: Receive, send: Send
     ) -> Result | None:
-        """What is to be answered; None where the client has gone, or has had its answer in parts."""
+        """What is to be answered; None where the client has had its answer in parts. Raises ClientDisconnect."""
         self._limits.running.admit()
         takes_parts = b"multipart" in headers.get(b"accept", b"") and multipart.accepted(headers[b"accept"])
         if media_type is None and not takes_parts:
@@ -65,9 +68,10 @@ class Http:
                 raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
             with self._limits.load.subscription(scope):
                 parts = multipart.Parts()
-                drain = scope["app"].state.gateway.drain
+                drain = scope["state"]["gateway"].drain
                 await respond(self._executor, operation, context, parts, self._keep_alive_s, drain, receive, send)
             return None
         if kind is OperationType.MUTATION and scope["method"] == "GET":
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-        return await while_connected(receive, self._executor.execute(operation, context, prepared))
+        work = self._executor.execute(operation, context, prepared)
+        return await watched(work, partial(while_connected, scope))

@@ -1,7 +1,9 @@
 """HTTP requests that hold an operation, answers to those that do not, and clients that go away."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from gzip import compress
 from math import ceil
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.answers import ANSWER_NOW, AnswerNow
+from gateway.answers import ANSWER_NOW, BODY, WHEN_GONE, AnswerNow
 from gateway.execution import Executor, NotExecutable, Operation, Result
 from gateway.json import NotJson, decode, encode
 from gateway.limits.configured import Limits
@@ -22,12 +24,10 @@ from gateway.limits.origins import Headers, is_foreign, was_preflighted
 from gateway.limits.shed import Shed
 from gateway.transports.negotiation import JSON, is_json, status_of
 from gateway.wiring import Gateway
-from projector.tasks import Task, ended
 from schema.errors import told
 
 T = TypeVar("T")
 METHODS = "GET, POST"
-GRACE_S = 0.05
 
 _operations = msgspec.json.Decoder(Operation)
 
@@ -76,7 +76,7 @@ class Refused(Exception):
 
 def count_refused(scope: Scope, extensions: Mapping[str, object]) -> None:
     """Count a request that is not executed, by its code."""
-    gateway: Gateway = scope["app"].state.gateway
+    gateway: Gateway = scope["state"]["gateway"]
     gateway.telemetry.metrics.refused.counts[str(extensions["code"]),] += 1
 
 
@@ -96,7 +96,9 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
                 raise Refused(415, "The body must be application/json.")
             if headers.get(b"content-encoding", b"identity").lower() != b"identity":
                 raise Refused(415, "The body must not be compressed.", {"accept-encoding": "identity"})
-            body = await _body(headers, receive, limits.body_bytes)
+            body = scope.get("extensions", {}).get(BODY)
+            if body is None or len(body) > limits.body_bytes:
+                body = await _body(headers, receive, limits.body_bytes)
             limits.load.decode(scope, len(body))
             try:
                 operation = _operations.decode(body)
@@ -134,6 +136,7 @@ async def respond_with(
     await send({"type": "http.response.body", "body": body})
 
 
+@lru_cache(256)
 def accepts_gzip(header: bytes) -> bool:
     """Whether a header `Accept-Encoding` names gzip, or all there is, and does not rule it out by `q=0`."""
     named = dict(_weighed(part) for part in header.lower().split(b","))
@@ -145,38 +148,21 @@ def _weighed(part: bytes) -> tuple[bytes, bool]:
     return coding, weight.strip(b"0.") != b"" if weight else True
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` returns; None if the client goes away before, which cancels it. Raises what it fails with.
-
-    Few take longer than GRACE_S; only then is it looked whether the client has gone.
-    """
-    me, loop = asyncio.current_task(), asyncio.get_running_loop()
+@contextmanager
+def while_connected(scope: Scope) -> Iterator[None]:
+    """What is done in the context is cancelled if the client goes away, and ClientDisconnect raised then."""
+    me = asyncio.current_task()
     assert me
-    watch: Task | None = None
-    gone = False
-
-    async def leave() -> None:
-        nonlocal gone
-        await disconnected(receive)
-        gone = True
-        me.cancel()
-
-    def look() -> None:
-        nonlocal watch
-        watch = asyncio.ensure_future(leave())
-
-    timer = loop.call_later(GRACE_S, look)
+    extensions = scope["extensions"]
+    extensions[WHEN_GONE] = me.cancel
     try:
-        try:
-            return await work
-        finally:
-            timer.cancel()
-            if watch:
-                await ended(watch)
+        yield
     except asyncio.CancelledError:
-        if gone and not me.uncancel():
-            return None
-        raise
+        if WHEN_GONE in extensions or me.uncancel():
+            raise
+        raise ClientDisconnect from None
+    finally:
+        extensions.pop(WHEN_GONE, None)
 
 
 async def disconnected(receive: Receive) -> None:

@@ -59,7 +59,7 @@ class EventStream:
             if cursor := headers.get(b"last-event-id"):
                 operation = continued(self._executor, operation, cursor.decode("latin-1"))
             form = Events(Cursors(self._executor, operation))
-            drain = scope["app"].state.gateway.drain
+            drain = scope["state"]["gateway"].drain
             follows = self._executor.kind(operation) is OperationType.SUBSCRIPTION
             with self._limits.load.subscription(scope) if follows else nullcontext():
                 await respond(self._executor, operation, context, form, self._keep_alive_s, drain, receive, send)

@@ -42,7 +42,7 @@ from gateway.transports.messages import (
 from gateway.transports.requests import charge, count_refused
 from gateway.wiring import Context, Gateway
 from projector.tasks import Task, end, ended
-from read_model.watches import Batch
+from read_model.watches import Batch, Hand
 from schema.errors import told
 
 WriteNow = Callable[[bytes], bool]
@@ -88,7 +88,7 @@ class Sockets:
             await _close(send, Closing(Code.INTERNAL, message))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gateway: Gateway = scope["app"].state.gateway
+        gateway: Gateway = scope["state"]["gateway"]
         conversation = Conversation(
             self._executor,
             self._settings,
@@ -276,7 +276,7 @@ class Conversation:
 
     async def _pass_on(self, id: str, operation: Operation, context: Context) -> None:
         """Send the results of an operation, and its end unless it goes on elsewhere."""
-        send = partial(self._send_now, id) if self._write_now else None
+        send = partial(self._hand, id) if self._write_now else None
         async with aclosing(self._executor.stream(operation, context, send)) as results:
             async for result in results:
                 if "data" not in result:
@@ -287,16 +287,26 @@ class Conversation:
             return None  # so that the client asks again elsewhere
         return await self._end(id, {"type": "complete", "id": id})
 
-    def _send_now(self, id: str, batch: Batch, what: Hashable, result: bytes) -> bool:
-        """Send a result that was encoded for many; the same frame to all who have given it the same id."""
-        assert self._write_now
-        frame = batch.made(
-            (what, id), lambda: text_frame(b'{"type":"next","id":%s,"payload":%s}' % (encode(id), result))
-        )
-        if not self._write_now(frame):
-            return False
-        self._executor.frames[()] += 1
-        return True
+    def _hand(self, id: str, what: Hashable, encoded: Callable[[Any], bytes | None]) -> Hand:
+        """How an operation is sent events: encoded once for all, and the same frame to all who have given it that id.
+
+        Thousands may be handed the same, one after the other: there is nothing here to be done for each but that.
+        """
+        write_now, frames, frame_name = self._write_now, self._executor.frames, (what, id)
+        assert write_now
+
+        def framed(batch: Batch, make: Callable[[], Any]) -> bytes | None:
+            result = batch.made(what, lambda: encoded(make()))
+            return result and text_frame(b'{"type":"next","id":%s,"payload":%s}' % (encode(id), result))
+
+        def hand(batch: Batch, make: Callable[[], Any]) -> bool:
+            frame = batch.made(frame_name, lambda: framed(batch, make))
+            if frame is None or not write_now(frame):
+                return False
+            frames[()] += 1
+            return True
+
+        return hand
 
     async def _refuse(self, id: str, message: str, extensions: Mapping[str, Any]) -> None:
         """End an operation that was not executed."""

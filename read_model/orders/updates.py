@@ -86,6 +86,8 @@ async def order_frames(
     """
     about = msgspec.json.encode(("orders", customer_id, where))
     sent = _Sent(where)
+    hand = share(about) if share and where == ALL_ORDERS else None
+    """What a filter lets through depends on what was sent."""
 
     def frame(kind: FrameKind, orders: list[OrderView]) -> OrdersFrame:
         position = live.position(CUSTOMER_VIEWS.name, customer_id)
@@ -95,12 +97,11 @@ async def order_frames(
         changed = batch.made(OrderView, lambda: list(_orders(batch.documents)))
         if not changed:
             return True
-        if not (sent.misses(changed) and share and share(batch, about, lambda: frame(FrameKind.CHANGES, changed))):
+        if not (sent.misses(changed) and hand and hand(batch, lambda: frame(FrameKind.CHANGES, changed))):
             return False
         sent.note(changed)
         return True
 
-    alike = direct if share and where == ALL_ORDERS else None  # what a filter lets through depends on what was sent
     with live.watch(CUSTOMER_VIEWS.name, customer_id, prefix=ORDER_PREFIX) as watch:
         position = _opened(live.signer.open(about, after)) if after is not None else None
         begun_anew = after is not None and position is None
@@ -122,7 +123,7 @@ async def order_frames(
                     del rows
                 while True:
                     del fresh  # who waits keeps nothing of what it was sent
-                    if fresh := sent.newer(_orders(await watch.next(alike))):
+                    if fresh := sent.newer(_orders(await watch.next(direct if hand else None))):
                         yield frame(FrameKind.CHANGES, fresh)
             except Lost:
                 position, begun_anew, sent = None, True, _Sent(where)

@@ -91,7 +91,8 @@ class OrderQueries:
         consistency: ConsistencyArgument = strawberry.UNSET,
     ) -> read.OrderView | None:
         order_id = ids.order_id(id)
-        await _wait(info, consistency)
+        if consistency:
+            await _wait(info, consistency)
         return await read.order(info.context.store, order_id, info.view(read.OrderView))
 
     @strawberry.field(graphql_type=Connection[Order], description="A customer's orders.")
@@ -110,7 +111,8 @@ class OrderQueries:
     ) -> Rows[read.OrderView]:
         customer = ids.customer_id(customer_id)
         window = Window.of(given(first), given(after), given(last), given(before))
-        await _wait(info, consistency)
+        if consistency:
+            await _wait(info, consistency)
         return await _orders(info, customer, filter, order_by, window)
 
     @strawberry.field(
@@ -121,7 +123,8 @@ class OrderQueries:
         self, info: Asked, customer_id: CustomerIdArgument, consistency: ConsistencyArgument = strawberry.UNSET
     ) -> read.CustomerOrderSummary | None:
         customer = ids.customer_id(customer_id)
-        await _wait(info, consistency)
+        if consistency:
+            await _wait(info, consistency)
         view = info.view(read.CustomerOrderSummary)
         return await read.customer_order_summary(info.context.store, customer, view)
 
@@ -134,7 +137,8 @@ class OrderQueries:
         consistency: ConsistencyArgument = strawberry.UNSET,
     ) -> read.ProductSales | None:
         product = ids.sku(sku)
-        await _wait(info, consistency, product)
+        if consistency:
+            await _wait(info, consistency, product)
         return await read.product_sales(info.context.store, product, info.view(read.ProductSales))
 
     @strawberry.field(graphql_type=Connection[Order], description="Staff: every customer's orders.")
@@ -157,24 +161,23 @@ async def _orders(
     return await read.orders(info.context.store, customer_id, where, sort, window, info.view(read.OrderView))
 
 
-async def _wait(info: Asked, consistency: ConsistencyInput | None, sku: str | None = None) -> None:
-    if wanted := given(consistency):
-        wait_ms = given(wanted.wait_ms)
-        consistency_ = Consistency(
-            after=list(wanted.after),
-            wait_ms=1000 if wait_ms is None else wait_ms,
-            insist=given(wanted.on_timeout) is OnTimeout.ERROR,
-        )
-        reading, asked = info.context, ASKED.get()
-        shown = await wait_for(
-            reading.store,
-            reading.live,
-            reading.parked,
-            consistency_,
-            sku,
-            max_wait_ms=reading.max_wait_ms,
-            waits=reading.waits,
-            readable=partial(may_read, reading.viewer),
-        )
-        if asked and not shown:
-            asked.satisfied = False
+async def _wait(info: Asked, wanted: ConsistencyInput, sku: str | None = None) -> None:
+    wait_ms = given(wanted.wait_ms)
+    consistency = Consistency(
+        after=list(wanted.after),
+        wait_ms=1000 if wait_ms is None else wait_ms,
+        insist=given(wanted.on_timeout) is OnTimeout.ERROR,
+    )
+    reading, asked = info.context, ASKED.get()
+    shown = await wait_for(
+        reading.store,
+        reading.live,
+        reading.parked,
+        consistency,
+        sku,
+        max_wait_ms=reading.max_wait_ms,
+        waits=reading.waits,
+        readable=partial(may_read, reading.viewer),
+    )
+    if asked and not shown:
+        asked.satisfied = False

@@ -209,11 +209,13 @@ class SQLiteContainer:
         self._ranges = ranges
         self._clock = clock
         self._select = sql.read(spec.name)
+        self._charges = store.charges
+        self._reads = spec.name, "read"
         self._queries = Queries(spec)
 
     async def read(self, partition: str, id: str) -> Document | None:
         """The document as it is now, or None."""
-        self._count("read")
+        self._charges[self._reads] += 1
         rows = _execute(self._db, self._select, (partition, id, self._clock()))
         return Document(partition, *rows[0]) if rows else None
 

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.app import create_app
-from gateway.limits.connections import HttpProtocol
+from gateway.protocol import HttpProtocol
 from gateway.serve import listen
 from gateway.server import Server, WebSocketProtocol
 from gateway.settings import Settings

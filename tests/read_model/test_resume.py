@@ -16,7 +16,7 @@ from read_model.orders import CUSTOMER_VIEWS, FrameKind, OrderFilter, OrdersFram
 from read_model.orders import updates as updates_module
 from read_model.paging import Window
 from read_model.signing import Signer
-from read_model.watches import Batch
+from read_model.watches import Batch, Hand
 from store import Store
 from tests.engines import Engine, on_engines
 from tests.projector.delegates import With
@@ -259,10 +259,13 @@ async def test_whatever_happens_each_client_ends_with_what_there_is(
     plain = world.store.container(CUSTOMER_VIEWS.name)
     store = With(world.store, EachPageTwice(plain)) if twice else world.store
 
-    def share(batch: Batch, what: Hashable, make: Callable[[], OrdersFrame]) -> bool:
-        if takes:
-            take(batch.made(what, make))
-        return takes
+    def share(what: Hashable) -> Hand:
+        def hand(batch: Batch, make: Callable[[], OrdersFrame]) -> bool:
+            if takes:
+                take(batch.made(what, make))
+            return takes
+
+        return hand
 
     def take(frame: OrdersFrame) -> None:
         nonlocal repeated

@@ -3,10 +3,11 @@
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from graphql import is_object_type
 
 from gateway.execution import Operation
 from gateway.execution.plans import Plan, SendNow
-from read_model.watches import Batch
+from read_model.watches import Batch, Hand
 from schema.access import Undeclared, access_of
 from schema.viewer import FULFIL, WRITE
 from tests.engines import Engine
@@ -277,8 +278,13 @@ async def test_frames_go_to_those_who_were_let_in_and_to_nobody_else(engine: Eng
 
 
 def collector(sent: list[bytes]) -> SendNow:
-    def send(batch: Batch, what: Hashable, result: bytes) -> bool:
-        sent.append(result)
-        return True
+    def send(what: Hashable, encoded: Callable[[Any], bytes | None]) -> Hand:
+        def hand(batch: Batch, make: Callable[[], Any]) -> bool:
+            result = encoded(make())
+            assert result
+            sent.append(result)
+            return True
+
+        return hand
 
     return send
