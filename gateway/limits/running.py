@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from gateway.eager import Turn
 from gateway.limits.shed import Shed
 from projector.tasks import Task, to_the_end
 
@@ -13,7 +14,8 @@ T = TypeVar("T")
 
 LOOK_S = 0.05
 LATE_LOOKS = 3
-"""How much more often than not the loop must have been late to have too much to do: once it was garbage."""
+"""How much more often than not the loop must have been late to have too much to do: once it was garbage. A look that
+comes after several were missed counts as all of them."""
 MOST_LATE_LOOKS = 2 * LATE_LOOKS
 
 
@@ -32,7 +34,7 @@ class Running:
         self._seconds = seconds
         self._max_lag_s = max_lag_s
         self._late_looks = 0
-        self._turn_began: float | None = None
+        self._turn = Turn()
         self._next_look: asyncio.TimerHandle | None = None
         self._queries: dict[Task, float] = {}
         self._commands: set[Task] = set()
@@ -42,12 +44,14 @@ class Running:
     def admit(self, *, command: bool = False) -> None:
         """Raises Shed if there is no room for one more; to be asked before anything is done for it.
 
-        Commands have a bound of their own: each waits for all that wait for the disk with it.
+        Commands have a bound of their own: each waits for all that wait for the disk with it. What is asked late in a
+        turn of the loop has waited since its beginning; what arrives meanwhile waits for its end, and then as long
+        again at most.
         """
         if (
             0 < self._at_most <= len(self._queries) + len(self._commands)
             or (command and 0 < self._commands_at_most <= len(self._commands))
-            or (self._late_looks >= LATE_LOOKS and self._turn_s() > self._max_lag_s / 2)
+            or (self._late_looks >= LATE_LOOKS and self._turn.seconds() > self._max_lag_s / 2)
         ):
             raise _overloaded()
 
@@ -59,24 +63,11 @@ class Running:
             self._next_look = loop.call_at(due, self._look_at_loop, due)
 
     def _look_at_loop(self, due: float) -> None:
-        is_late = asyncio.get_running_loop().time() - due > self._max_lag_s / 8
-        self._late_looks = min(self._late_looks + 1, MOST_LATE_LOOKS) if is_late else max(self._late_looks - 1, 0)
+        late_s = asyncio.get_running_loop().time() - due
+        missed = 1 + int(late_s / LOOK_S)
+        is_late = late_s > self._max_lag_s / 8
+        self._late_looks = min(self._late_looks + missed, MOST_LATE_LOOKS) if is_late else max(self._late_looks - 1, 0)
         self.watch()
-
-    def _turn_s(self) -> float:
-        """For how long the loop has been at what had arrived when it last looked: so long has waited what is next.
-
-        What arrives meanwhile waits for the rest of the turn, and then as long again at most.
-        """
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if self._turn_began is None:
-            self._turn_began = now
-            loop.call_soon(self._end_turn)
-        return now - self._turn_began
-
-    def _end_turn(self) -> None:
-        self._turn_began = None
 
     @contextmanager
     def query(self) -> Iterator[None]:
