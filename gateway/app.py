@@ -1,8 +1,8 @@
 """The application: GraphQL on all its transports, the pages, and what an orchestrator asks."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
@@ -15,7 +15,7 @@ from gateway.drain import Drain
 from gateway.eager import Eager
 from gateway.edge import Requests
 from gateway.execution import Executor
-from gateway.heads import Heads
+from gateway.heads import Directly, Heads
 from gateway.health import own_port
 from gateway.lab import open_lab
 from gateway.limits.configured import Limits, limits_of
@@ -27,6 +27,7 @@ from gateway.production import check_fit
 from gateway.settings import BadSettings, Settings, read_settings
 from gateway.telemetry import Telemetry, open_telemetry
 from gateway.transports import GRAPHQL_PATH, transport_routes
+from gateway.transports.http import Http
 from gateway.wiring import Gateway, running_gateway
 from schema.build import build_schema
 
@@ -102,6 +103,11 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     telemetry = telemetry or open_telemetry(settings)
     limits = limits_of(settings)
     lab = open_lab(settings)
+    executor = executor_of(limits, telemetry)
+    http = Http(executor, settings, limits)
+
+    def directly(scope: Mapping[str, Any]) -> Directly | None:
+        return http.directly(scope) if scope["path"] == GRAPHQL_PATH else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
@@ -116,7 +122,7 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
                     "gateway": gateway,
                     "drain": gateway.drain,
                     "connections": limits.connections,
-                    "heads": Heads(),
+                    "heads": Heads(directly),
                     "eager": eager,
                 }
                 eager.close()
@@ -128,9 +134,8 @@ def create_app(settings: Settings | None = None, telemetry: Telemetry | None = N
     def around(app: ASGIApp) -> ASGIApp:
         return Requests(lab.around(_shared(app, settings.origins)), telemetry=telemetry, traced=GRAPHQL_PATH)
 
-    executor = executor_of(limits, telemetry)
     return Application(
-        transports=transport_routes(executor, settings, limits),
+        transports=transport_routes(http, executor, settings, limits),
         routes=[
             *health.routes(metrics=settings.metrics, details=settings.gateway_env != "production"),
             *page_routes(settings),

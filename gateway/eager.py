@@ -5,56 +5,38 @@ from asyncio.tasks import _enter_task, _leave_task  # https://docs.python.org/3.
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractContextManager
 from contextvars import Context, copy_context
-from time import perf_counter
 from types import coroutine
 from typing import Any, TypeVar
 
 from projector.tasks import Task
 
 T = TypeVar("T")
-AT_ONCE_S = 0.01
+AT_ONCE, SOME = 64, 32
+"""How many are begun at once before others have their turn, and of how many left a new turn is awaited."""
 Work = Coroutine[Any, Any, None]
-
-
-class Turn:
-    """A turn of the event loop, which is at what had arrived when it last looked.
-
-    libuv may go on with tens of thousands of events before it lets anything else have its turn: timers, tasks, and
-    whoever waits for them. So what events ask for may be done where they arrive, but not without end.
-    """
-
-    def __init__(self) -> None:
-        self._began: float | None = None
-
-    def seconds(self) -> float:
-        """For how long it has lasted, since this was first asked in it."""
-        now = perf_counter()  # the loop's own time stands still meanwhile
-        if self._began is None:
-            self._began = now
-            asyncio.get_running_loop().call_soon(self._end)
-        return now - self._began
-
-    def _end(self) -> None:
-        self._began = None
 
 
 class Eager:
     """Begins coroutines as Python 3.12 begins tasks that are to be eager.
 
     It has a task in reserve, as which a coroutine is begun; if that has to wait, it goes on as that task. Until there
-    is another one in reserve, and after AT_ONCE_S in a turn, coroutines are begun as tasks usually are: a little later.
+    is another one in reserve, and after AT_ONCE in a turn of the loop, coroutines are begun as tasks usually are: a
+    little later. libuv may go on with tens of thousands of events before it lets anything else have its turn.
     """
 
     def __init__(self) -> None:
         """Must be called on the event loop."""
         self._loop = asyncio.get_running_loop()
-        self._turn = Turn()
+        self._left = AT_ONCE
         self._renew()
 
     def begin(self, work: Work) -> Task | None:
         """The task that `work` goes on as; None if it is done. Raises what it raises."""
         task = self._task
-        if not self._is_ready or self._turn.seconds() > AT_ONCE_S:
+        self._left -= 1
+        if self._left == SOME:
+            self._loop.call_soon(self._another_turn)
+        if not self._is_ready or self._left < 0:
             return self._loop.create_task(work)
         try:
             _enter_task(self._loop, task)
@@ -69,6 +51,9 @@ class Eager:
         self._begun.set_result((work, waits_for))
         self._renew()
         return task
+
+    def _another_turn(self) -> None:
+        self._left = AT_ONCE
 
     def close(self) -> None:
         """Have nothing in reserve any more."""

@@ -14,8 +14,8 @@ from gateway.logs import KNOWN
 from gateway.telemetry import Telemetry
 
 REQUEST_ID = b"x-request-id"
-PROCESS = urandom(12).hex().encode()
-"""What the ids that this process gives begin with; the rest is a number."""
+_PROCESS = urandom(12).hex().encode()
+_numbers = count()
 SANE_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
@@ -27,14 +27,13 @@ class Requests:
         self._app = app
         self._telemetry = telemetry
         self._traced = traced
-        self._numbers = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or a socket for as long as it is open."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         given = header(scope, REQUEST_ID)
-        id = given if given and SANE_ID.fullmatch(given) else b"%b%08x" % (PROCESS, next(self._numbers))
+        id = given if given and SANE_ID.fullmatch(given) else new_id()
         headers = scope.get("extensions", {}).get(ANSWERED_WITH)
         if headers is None:
             send = _with(send, (REQUEST_ID, id))
@@ -55,6 +54,11 @@ class Requests:
                 return await self._app(scope, receive, send)
             with self._telemetry.metrics.sockets.track_inprogress():
                 return await self._app(scope, receive, send)
+
+
+def new_id() -> bytes:
+    """An id for a request: of the process, and a number."""
+    return b"%b%08x" % (_PROCESS, next(_numbers))
 
 
 def _with(send: Send, header: tuple[bytes, bytes]) -> Send:

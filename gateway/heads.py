@@ -1,8 +1,8 @@
 """Heads of requests that came lately: what comes again is not parsed again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.limits.recent import Recent
 
@@ -18,7 +18,25 @@ OF_CONNECTIONS = ("client", "server", "scheme", "state", "extensions")
 """What a scope has that depends on more than the head."""
 
 Scope = Mapping[str, Any]
+Directly = Callable[["Exchange", bytes], Coroutine[Any, Any, None]]
+"""Answers a request with that body, in what is a task only if it has to wait; cancelled if the client goes away."""
 Headers = list[tuple[bytes, bytes]]
+
+
+class Exchange(Protocol):
+    """The connection that a request came by, for as long as it is being answered."""
+
+    client: tuple[str, int] | None
+    app_state: dict[str, Any]
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client has gone."""
+        ...
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Answer by a status, the lines of headers, and a body, if the client is still there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +47,8 @@ class Head:
     body_bytes: int
     is_forwarded: bool
     """Whether a proxy says for whom it asks, or might."""
+    directly: Directly | None
+    """What answers it past ASGI, if anything does."""
 
 
 class Heads:
@@ -38,8 +58,10 @@ class Heads:
     followed by just such a body, need not be parsed again where such a body follows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, directly: Callable[[Scope], Directly | None] = lambda scope: None) -> None:
+        """`directly` finds what answers requests with such a scope past ASGI."""
         self._known: Recent[bytes, Head] = Recent(MAX_BYTES)
+        self._directly = directly
 
     def find(self, data: bytes) -> tuple[Head, bytes] | None:
         """The head, if it is known, and the body of a request that is all of `data`."""
@@ -65,4 +87,6 @@ class Heads:
         ):
             return
         kept = {name: value for name, value in scope.items() if name not in OF_CONNECTIONS}
-        self._known.keep(data[: end + 4], Head(kept, len(body), not PROXIES.isdisjoint(names)), end)
+        is_forwarded = not PROXIES.isdisjoint(names)
+        directly = None if is_forwarded else self._directly(scope)
+        self._known.keep(data[: end + 4], Head(kept, len(body), is_forwarded, directly), end)

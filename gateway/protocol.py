@@ -11,11 +11,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.answers import ANSWER_NOW, ANSWERED_WITH, BODY, WHEN_GONE, answer_now
+from gateway.answers import ANSWER_NOW, ANSWERED_WITH, BODY, WHEN_GONE, answer_now, lines_of
 from gateway.eager import Eager
 from gateway.heads import Head, Heads
 from gateway.limits.connections import CONNECTIONS, Connections
 from gateway.limits.load import network_of
+from projector.tasks import Task
 
 HEADS, EAGER = "heads", "eager"
 """Under these names the state of the lifespan has them."""
@@ -83,6 +84,10 @@ class HttpProtocol(HttpToolsProtocol):
     def _begin(self, head: Head, body: bytes) -> None:
         """Do what the parser would have done, and begin the request at once."""
         self._heard()
+        if head.directly and self._eager and not self.flow.write_paused:
+            if task := self._eager.begin(head.directly(self, body)):
+                self._wait_for(task)
+            return None
         scope: Any = {
             **head.scope,
             "server": self.server,
@@ -102,6 +107,41 @@ class HttpProtocol(HttpToolsProtocol):
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
         return None
+
+    def _wait_for(self, task: Task) -> None:
+        """A request that is answered directly has to wait: what comes meanwhile waits for it."""
+        scope: Any = {"extensions": {WHEN_GONE: task.cancel}}
+        self.scope = scope
+        self.cycle = self._answering = cycle = WholeRequest(self, b"")
+        self.tasks.add(task)
+        task.add_done_callback(partial(self._waited_for, cycle))
+
+    def _waited_for(self, cycle: RequestResponseCycle, task: Task) -> None:
+        self.tasks.discard(task)
+        if not (cycle.response_complete or cycle.disconnected):
+            self.transport.abort()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client that is being answered has gone."""
+        return self._answering is not None and self._answering.disconnected
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Answer a request that is answered directly."""
+        cycle = self._answering
+        waiting = cycle if cycle and not cycle.response_complete else None
+        if waiting:
+            waiting.response_started = waiting.response_complete = True
+            if not waiting.keep_alive:  # it was told to end meanwhile
+                headers += b"connection: close\r\n"
+        if not self.transport.is_closing():
+            ours = _lines_of(self.server_state.default_headers)
+            self.transport.write(
+                b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], ours, headers, len(body), body)
+            )
+        if waiting and not waiting.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._prepare(cycle)
@@ -254,6 +294,16 @@ class _Nobody(asyncio.Event):
 
 
 NOBODY_WAITS = _Nobody()
+
+_rendered: tuple[Any, bytes] = (None, b"")
+
+
+def _lines_of(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The server's headers as they are sent; once a second there are others."""
+    global _rendered
+    if headers is not _rendered[0]:
+        _rendered = headers, lines_of(headers)
+    return _rendered[1]
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:

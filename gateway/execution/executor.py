@@ -53,6 +53,11 @@ class Executor:
         self._documents = Documents(schema, bounds)
         self._reference = Reference(schema, suggestions=bounds.suggestions)
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether requests have spans."""
+        return self._telemetry.tracing.on
+
     def document(self, operation: Operation) -> Document:
         """The document of an operation, parsed and validated. Raises NotExecutable for none."""
         return self._documents.get(operation.query)

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, TypeVar
 
-from gateway.eager import Turn
 from gateway.limits.shed import Shed
 from projector.tasks import Task, to_the_end
 
@@ -34,7 +34,7 @@ class Running:
         self._seconds = seconds
         self._max_lag_s = max_lag_s
         self._late_looks = 0
-        self._turn = Turn()
+        self._turn_began: float | None = None
         self._next_look: asyncio.TimerHandle | None = None
         self._queries: dict[Task, float] = {}
         self._commands: set[Task] = set()
@@ -51,7 +51,7 @@ class Running:
         if (
             0 < self._at_most <= len(self._queries) + len(self._commands)
             or (command and 0 < self._commands_at_most <= len(self._commands))
-            or (self._late_looks >= LATE_LOOKS and self._turn.seconds() > self._max_lag_s / 2)
+            or (self._late_looks >= LATE_LOOKS and self._turn_s() > self._max_lag_s / 2)
         ):
             raise _overloaded()
 
@@ -68,6 +68,17 @@ class Running:
         is_late = late_s > self._max_lag_s / 8
         self._late_looks = min(self._late_looks + missed, MOST_LATE_LOOKS) if is_late else max(self._late_looks - 1, 0)
         self.watch()
+
+    def _turn_s(self) -> float:
+        """For how long the loop has been at what had arrived when it last looked."""
+        now = perf_counter()  # the loop's own time stands still meanwhile
+        if self._turn_began is None:
+            self._turn_began = now
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return now - self._turn_began
+
+    def _end_turn(self) -> None:
+        self._turn_began = None
 
     @contextmanager
     def query(self) -> Iterator[None]:

@@ -13,10 +13,12 @@ GRAPHQL_PATH = "/graphql"
 STREAM_PATH = "/graphql/stream"
 
 
-def transport_routes(executor: Executor, settings: Settings, limits: Limits) -> list[Route | WebSocketRoute]:
+def transport_routes(
+    http: Http, executor: Executor, settings: Settings, limits: Limits
+) -> list[Route | WebSocketRoute]:
     """GraphQL over HTTP, multipart and WebSocket at one path, and server-sent events at another."""
     return [
-        Route(GRAPHQL_PATH, Http(executor, settings, limits), methods=None),
+        Route(GRAPHQL_PATH, http, methods=None),
         WebSocketRoute(GRAPHQL_PATH, Sockets(executor, settings, limits)),
         Route(STREAM_PATH, EventStream(executor, settings, limits), methods=None),
     ]

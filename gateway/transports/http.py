@@ -1,21 +1,38 @@
 """GraphQL over HTTP: one request, one answer; or, for a subscription, an answer of many parts."""
 
+import asyncio
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from gateway.answers import lines_of
 from gateway.eager import watched
-from gateway.execution import Executor, NotExecutable, Result
+from gateway.edge import REQUEST_ID, new_id
+from gateway.execution import Executor, Operation, Result
+from gateway.execution.documents import Prepared
+from gateway.heads import Directly, Exchange
 from gateway.limits.configured import Limits
 from gateway.limits.origins import Headers
-from gateway.limits.shed import Shed
+from gateway.logs import KNOWN
 from gateway.settings import Settings
 from gateway.transports import multipart
 from gateway.transports.credentials import context_of
-from gateway.transports.negotiation import JSON, answer_type
-from gateway.transports.requests import Refused, charge, read_operation, respond_with, while_connected
+from gateway.transports.negotiation import JSON, answer_type, is_json, status_of
+from gateway.transports.requests import (
+    GivenHeaders,
+    Refused,
+    charge,
+    posted,
+    read_operation,
+    refusal,
+    respond_with,
+    while_connected,
+    written,
+)
 from gateway.transports.streams import respond
 
 
@@ -32,46 +49,100 @@ class Http:
         """Answer. A query whose client goes away is cancelled; a mutation is finished."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         media_type = answer_type(headers.get(b"accept", b""))
-        refused: Refused
         try:
             result = await self._result(scope, headers, media_type, receive, send)
-        except Refused as error:
-            refused = error
-        except (NotExecutable, Shed) as error:
-            refused = Refused.of(error)
         except ClientDisconnect:
             return None
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
-            refused = Refused.masked(error)
-        else:
-            if result is not None:
-                await respond_with(result, media_type or JSON, self._compress_bytes, scope, headers, send)
-            return None
-        return await refused.answer(scope, receive, send, media_type or JSON)
+            return await refusal(error).answer(scope, receive, send, media_type or JSON)
+        if result is not None:
+            await respond_with(result, media_type or JSON, self._compress_bytes, scope, headers, send)
+        return None
 
     async def _result(
         self, scope: Scope, headers: Headers, media_type: bytes | None, receive: Receive, send: Send
     ) -> Result | None:
         """What is to be answered; None where the client has had its answer in parts. Raises ClientDisconnect."""
         self._limits.running.admit()
-        takes_parts = b"multipart" in headers.get(b"accept", b"") and multipart.accepted(headers[b"accept"])
+        takes_parts = multipart.accepted(headers.get(b"accept", b""))
         if media_type is None and not takes_parts:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
         context = await context_of(scope, self._limits.load)
         operation = await read_operation(scope, headers, receive, self._limits)
         if self._limits.load.has_rates:
             await charge(self._limits.load, scope, self._executor, operation)
-        prepared = self._executor.prepared(operation)
-        kind = prepared.kind if prepared else self._executor.kind(operation)
-        if kind is OperationType.SUBSCRIPTION:
-            if not takes_parts:
-                raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
+        prepared, kind = self._prepared(operation)
+        if kind is OperationType.SUBSCRIPTION and takes_parts:
             with self._limits.load.subscription(scope):
                 parts = multipart.Parts()
                 drain = scope["state"]["gateway"].drain
                 await respond(self._executor, operation, context, parts, self._keep_alive_s, drain, receive, send)
             return None
-        if kind is OperationType.MUTATION and scope["method"] == "GET":
-            raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
+        _may_be_answered(kind, scope["method"])
         work = self._executor.execute(operation, context, prepared)
         return await watched(work, partial(while_connected, scope))
+
+    def _prepared(self, operation: Operation) -> tuple[Prepared | None, OperationType | None]:
+        prepared = self._executor.prepared(operation)
+        return prepared, prepared.kind if prepared else self._executor.kind(operation)
+
+    def directly(self, scope: Mapping[str, Any]) -> Directly | None:
+        """What answers POSTs with such a scope as `__call__` does, past ASGI; None where there is more to it."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        accept = headers.get(b"accept", b"")
+        media_type = answer_type(accept)
+        if (
+            scope["method"] != "POST"
+            or media_type is None
+            or multipart.accepted(accept)
+            or not is_json(headers.get(b"content-type", b""))
+            or b"content-encoding" in headers
+            or int(headers[b"content-length"]) > self._limits.body_bytes
+            or (self._limits.origins and b"origin" in headers)
+            or self._executor.is_traced
+        ):
+            return None
+        return partial(self._answer_directly, scope["headers"], headers, media_type)
+
+    async def _answer_directly(
+        self,
+        given: GivenHeaders,
+        headers: Headers,
+        media_type: bytes,
+        exchange: Exchange,
+        body: bytes,
+    ) -> None:
+        limits = self._limits
+        scope = {"client": exchange.client, "headers": given, "state": exchange.app_state}
+        id = new_id()
+        lines = b"content-type: %b\r\n%b: %b\r\n" % (media_type, REQUEST_ID, id)
+        known = KNOWN.set({"request_id": id.decode()})
+        try:
+            limits.running.admit()
+            context = await context_of(scope, limits.load)
+            operation = posted(scope, body, limits)
+            if limits.load.has_rates:
+                await charge(limits.load, scope, self._executor, operation)
+            prepared, kind = self._prepared(operation)
+            _may_be_answered(kind, "POST")
+            result = await self._executor.execute(operation, context, prepared)
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if not exchange.is_gone or (me and me.uncancel()):
+                raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
+            refused = refusal(error)
+            exchange.answer(refused.status, lines + lines_of(refused.lines), refused.told(scope))
+        else:
+            answer, told = written(result, self._compress_bytes, headers)
+            exchange.answer(status_of(result, media_type), lines + lines_of(told) if told else lines, answer)
+        finally:
+            KNOWN.reset(known)
+
+
+def _may_be_answered(kind: OperationType | None, method: str) -> None:
+    """Raises Refused for what has no single answer, and for commands that are no POST."""
+    if kind is OperationType.SUBSCRIPTION:
+        raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
+    if kind is OperationType.MUTATION and method == "GET":
+        raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})

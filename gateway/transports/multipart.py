@@ -3,6 +3,8 @@
 https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
 """
 
+from functools import lru_cache
+
 from gateway.execution import Result
 from gateway.json import encode
 
@@ -27,6 +29,7 @@ class Parts:
         return _part(encode({"payload": result}))
 
 
+@lru_cache(256)
 def accepted(accept: bytes) -> bool:
     """Whether a header `Accept` asks for this."""
     kinds = (kind.replace(b" ", b"").replace(b'"', b"").lower().split(b";") for kind in accept.split(b","))

@@ -27,6 +27,7 @@ from gateway.wiring import Gateway
 from schema.errors import told
 
 T = TypeVar("T")
+GivenHeaders = list[tuple[bytes, bytes]]
 METHODS = "GET, POST"
 
 _operations = msgspec.json.Decoder(Operation)
@@ -62,16 +63,31 @@ class Refused(Exception):
         message, extensions = told(GraphQLError(str(error), original_error=error))
         return cls(500, message, extensions=extensions)
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send, media_type: bytes = JSON) -> None:
-        """Answer with it, in the form of a result with an error, and count it."""
+    @property
+    def lines(self) -> GivenHeaders:
+        """Its headers as they are sent."""
+        return [(name.encode(), value.encode()) for name, value in self.headers.items()]
+
+    def told(self, scope: Scope) -> bytes:
+        """It in the form of a result with an error; it is counted."""
         count_refused(scope, self.extensions)
-        body = encode({"errors": [{"message": str(self), "extensions": self.extensions}]})
+        return encode({"errors": [{"message": str(self), "extensions": self.extensions}]})
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send, media_type: bytes = JSON) -> None:
+        """Answer with it, and count it."""
+        body = self.told(scope)
         if "connection" not in self.headers:  # there may be many of them, when there is no time for any
-            headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
             now: AnswerNow | None = scope.get("extensions", {}).get(ANSWER_NOW)
-            if now and now(self.status, [(b"content-type", media_type), *headers], body):
+            if now and now(self.status, [(b"content-type", media_type), *self.lines], body):
                 return
         await Response(body, self.status, self.headers, media_type.decode())(scope, receive, send)
+
+
+def refusal(error: Exception) -> Refused:
+    """How a client is told."""
+    if isinstance(error, Refused):
+        return error
+    return Refused.of(error) if isinstance(error, NotExecutable | Shed) else Refused.masked(error)
 
 
 def count_refused(scope: Scope, extensions: Mapping[str, object]) -> None:
@@ -99,14 +115,19 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
             body = scope.get("extensions", {}).get(BODY)
             if body is None or len(body) > limits.body_bytes:
                 body = await _body(headers, receive, limits.body_bytes)
-            limits.load.decode(scope, len(body))
-            try:
-                operation = _operations.decode(body)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong
-                operation = _converted(_decoded(body, "The request"))
-            return limits.found(operation, len(body))
+            return posted(scope, body, limits)
         case _:
             raise Refused(405, "Only GET and POST are allowed here.", {"allow": METHODS})
+
+
+def posted(scope: Scope, body: bytes, limits: Limits) -> Operation:
+    """The operation in a body, with its document. Raises Refused, NotExecutable, Shed."""
+    limits.load.decode(scope, len(body))
+    try:
+        operation = _operations.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong
+        operation = _converted(_decoded(body, "The request"))
+    return limits.found(operation, len(body))
 
 
 async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
@@ -116,17 +137,23 @@ async def charge(load: Load, scope: Scope, executor: Executor, operation: Operat
     await load.charge(scope, max(1, executor.cost(operation)))
 
 
+def written(result: Result, compress_bytes: int, headers: Headers) -> tuple[bytes, GivenHeaders]:
+    """A result in JSON, compressed if it has so many bytes and the client accepts it (0: never), and headers for it."""
+    body = encode(result)
+    if not 0 < compress_bytes <= len(body):
+        return body, []
+    varies = (b"vary", b"accept-encoding")
+    if not accepts_gzip(headers.get(b"accept-encoding", b"")):
+        return body, [varies]
+    return compress(body, compresslevel=1), [varies, (b"content-encoding", b"gzip")]
+
+
 async def respond_with(
     result: Result, media_type: bytes, compress_bytes: int, scope: Scope, headers: Headers, send: Send
 ) -> None:
-    """Answer with a result, compressed if it has so many bytes and the client accepts it; 0: never."""
-    body = encode(result)
-    told = [(b"content-type", media_type)]
-    if 0 < compress_bytes <= len(body):
-        told.append((b"vary", b"accept-encoding"))
-        if accepts_gzip(headers.get(b"accept-encoding", b"")):
-            body = compress(body, compresslevel=1)
-            told.append((b"content-encoding", b"gzip"))
+    """Answer with a result."""
+    body, more = written(result, compress_bytes, headers)
+    told = [(b"content-type", media_type), *more]
     status = status_of(result, media_type)
     now: AnswerNow | None = scope.get("extensions", {}).get(ANSWER_NOW)
     if now and now(status, told, body):

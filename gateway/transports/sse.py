@@ -9,14 +9,13 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from gateway.execution import Executor, NotExecutable, Operation, Result
+from gateway.execution import Executor, Operation, Result
 from gateway.json import encode
 from gateway.limits.configured import Limits
 from gateway.limits.origins import Headers
-from gateway.limits.shed import Shed
 from gateway.settings import Settings
 from gateway.transports.credentials import context_of
-from gateway.transports.requests import Refused, charge, read_operation
+from gateway.transports.requests import Refused, charge, read_operation, refusal
 from gateway.transports.resumption import Cursors, continued
 from gateway.transports.streams import respond
 
@@ -63,14 +62,10 @@ class EventStream:
             follows = self._executor.kind(operation) is OperationType.SUBSCRIPTION
             with self._limits.load.subscription(scope) if follows else nullcontext():
                 await respond(self._executor, operation, context, form, self._keep_alive_s, drain, receive, send)
-        except Refused as refused:
-            await refused.answer(scope, receive, send)
-        except (NotExecutable, Shed) as error:
-            await Refused.of(error).answer(scope, receive, send)
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
-            await Refused.masked(error).answer(scope, receive, send)
+            await refusal(error).answer(scope, receive, send)
 
     async def _asked(self, scope: Scope, headers: Headers, receive: Receive) -> Operation:
         operation = await read_operation(scope, headers, receive, self._limits)

@@ -1,7 +1,6 @@
 """Coroutines that are begun at once, and go on as tasks only where they wait."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.eager import AT_ONCE_S, Eager, watched
+from gateway.eager import AT_ONCE, Eager, watched
 from projector.tasks import Task
 
 Step = Callable[[], Awaitable[None]]
@@ -95,19 +94,15 @@ async def test_a_turn_of_the_loop_has_an_end(eager: Eager) -> None:
     async def work(number: int) -> None:
         done.append(number)
 
-    def ask() -> None:
-        for number in range(4):
-            tasks.append(eager.begin(work(number)))
-            if number:
-                time.sleep(AT_ONCE_S)
-
-    asyncio.get_running_loop().call_soon(ask)
+    many = 2 * AT_ONCE
+    asyncio.get_running_loop().call_soon(lambda: tasks.extend(eager.begin(work(number)) for number in range(many)))
     await asyncio.sleep(0)
-    assert (done, tasks[:2]) == ([0, 1], [None, None])
-    assert all(tasks[2:])
+    assert done == list(range(AT_ONCE))
+    assert tasks[:AT_ONCE] == [None] * AT_ONCE
+    assert all(tasks[AT_ONCE:])
     await asyncio.gather(*(task for task in tasks if task))
-    assert done == [0, 1, 2, 3]
-    assert await begun(eager, work(4)) is None  # another turn
+    assert done == list(range(many))
+    assert await begun(eager, work(many)) is None  # another turn
 
 
 async def test_what_fails_at_once_fails_there_and_what_fails_later_fails_the_task(eager: Eager) -> None:
