@@ -128,18 +128,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """Answer a request that is answered directly."""
-        cycle = self._answering
-        waiting = cycle if cycle and not cycle.response_complete else None
-        if waiting:
-            waiting.response_started = waiting.response_complete = True
-            if not waiting.keep_alive:  # it was told to end meanwhile
-                headers += b"connection: close\r\n"
         if not self.transport.is_closing():
             ours = _lines_of(self.server_state.default_headers)
             self.transport.write(
                 b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], ours, headers, len(body), body)
             )
-        if waiting and not waiting.keep_alive:
+        cycle = self._answering
+        if cycle is None or cycle.response_complete:  # it did not have to wait
+            self.server_state.total_requests += 1
+            self._idle_since = self.loop.time()
+            return
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:  # the server ends
             self.transport.close()
         self.on_response_complete()
 

@@ -43,15 +43,11 @@ class Callers(Generic[C]):
 
     async def of(self, headers: Iterable[tuple[bytes, bytes]]) -> C:
         """The context for a request with these headers, their names in lower case. Raises Unauthenticated."""
-        given = self._given(headers)
-        return await self._of(given) if given is not None else self._nobody
+        given = self.given(headers)
+        return self.known(given) or await self._proved(given or b"")
 
-    def known(self, headers: Iterable[tuple[bytes, bytes]]) -> C | None:
-        """The same, where nothing is to be proved: of nobody, and of who is known. Raises Unauthenticated."""
-        given = self._given(headers)
-        return self._lately(given) if given is not None else self._nobody
-
-    def _given(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    def given(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """What headers say of who asks; None for nothing. Raises Unauthenticated for what they must not say."""
         wanted, given, bearer = self._identification.header, None, False
         for name, value in headers:
             if name == wanted:
@@ -64,6 +60,20 @@ class Callers(Generic[C]):
             # Who proves who they are must not be taken for somebody else where proofs are not looked at.
             raise self._because("unknown_key")
         return given
+
+    def known(self, given: bytes | None) -> C | None:
+        """The context for what headers say, where nothing is to be proved: for nothing, and for who asked lately."""
+        if given is None:
+            return self._nobody
+        known = self._known.get(given)
+        if known is None:
+            return None
+        expires_at = known.viewer.expires_at
+        if expires_at is None or time.time() < expires_at:
+            self._known.move_to_end(given)
+            return known
+        del self._known[given]
+        return None
 
     async def of_payload(self, payload: Mapping[str, Any] | None) -> C | None:
         """The context for the payload of a message, which has the header as a member; None for one that has not.
@@ -85,10 +95,7 @@ class Callers(Generic[C]):
         """Prove everything anew from now on: keys have changed."""
         self._known.clear()
 
-    async def _of(self, given: bytes) -> C:
-        known = self._lately(given)
-        if known is not None:
-            return known
+    async def _proved(self, given: bytes) -> C:
         try:
             viewer = await self._identification.viewer(given)
         except Unauthenticated as error:
@@ -98,17 +105,6 @@ class Callers(Generic[C]):
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return context
-
-    def _lately(self, given: bytes) -> C | None:
-        known = self._known.get(given)
-        if known is None:
-            return None
-        expires_at = known.viewer.expires_at
-        if expires_at is None or time.time() < expires_at:
-            self._known.move_to_end(given)
-            return known
-        del self._known[given]
-        return None
 
     def _because(self, reason: Reason) -> Unauthenticated:
         self._refused(reason)

@@ -18,7 +18,8 @@ async def context_of(scope: Scope, load: Load) -> Context:
         load.arrive(scope)
     gateway: Gateway = scope["state"]["gateway"]
     try:
-        context = gateway.callers.known(scope["headers"]) or await gateway.callers.of(scope["headers"])
+        given = gateway.callers.given(scope["headers"])
+        context = gateway.callers.known(given) or await gateway.callers.of(scope["headers"])
     except Unauthenticated as error:
         if error.reason == "unavailable":
             raise Refused(503, str(error), {"retry-after": str(RETRY_AFTER_S)}, error.code) from error

@@ -71,20 +71,24 @@ class Http:
         operation = await read_operation(scope, headers, receive, self._limits)
         if self._limits.load.has_rates:
             await charge(self._limits.load, scope, self._executor, operation)
-        prepared, kind = self._prepared(operation)
-        if kind is OperationType.SUBSCRIPTION and takes_parts:
+        if takes_parts and self._executor.kind(operation) is OperationType.SUBSCRIPTION:
             with self._limits.load.subscription(scope):
                 parts = multipart.Parts()
                 drain = scope["state"]["gateway"].drain
                 await respond(self._executor, operation, context, parts, self._keep_alive_s, drain, receive, send)
             return None
-        _may_be_answered(kind, scope["method"])
-        work = self._executor.execute(operation, context, prepared)
+        work = self._executor.execute(operation, context, self._answerable(operation, scope["method"]))
         return await watched(work, partial(while_connected, scope))
 
-    def _prepared(self, operation: Operation) -> tuple[Prepared | None, OperationType | None]:
+    def _answerable(self, operation: Operation, method: str = "POST") -> Prepared | None:
+        """The operation, if it is valid. Raises Refused for what has no single answer, and for commands by GET."""
         prepared = self._executor.prepared(operation)
-        return prepared, prepared.kind if prepared else self._executor.kind(operation)
+        kind = prepared.kind if prepared else self._executor.kind(operation)
+        if kind is OperationType.SUBSCRIPTION:
+            raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
+        if kind is OperationType.MUTATION and method == "GET":
+            raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
+        return prepared
 
     def directly(self, scope: Mapping[str, Any]) -> Directly | None:
         """What answers POSTs with such a scope as `__call__` does, past ASGI; None where there is more to it."""
@@ -123,9 +127,7 @@ class Http:
             operation = posted(scope, body, limits)
             if limits.load.has_rates:
                 await charge(limits.load, scope, self._executor, operation)
-            prepared, kind = self._prepared(operation)
-            _may_be_answered(kind, "POST")
-            result = await self._executor.execute(operation, context, prepared)
+            result = await self._executor.execute(operation, context, self._answerable(operation))
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if not exchange.is_gone or (me and me.uncancel()):
@@ -138,11 +140,3 @@ class Http:
             exchange.answer(status_of(result, media_type), lines + lines_of(told) if told else lines, answer)
         finally:
             KNOWN.reset(known)
-
-
-def _may_be_answered(kind: OperationType | None, method: str) -> None:
-    """Raises Refused for what has no single answer, and for commands that are no POST."""
-    if kind is OperationType.SUBSCRIPTION:
-        raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
-    if kind is OperationType.MUTATION and method == "GET":
-        raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})

@@ -119,7 +119,7 @@ async def test_what_nobody_expected_is_told_by_an_id(
     def broken(headers: Any) -> None:
         raise RuntimeError("a secret")
 
-    for way in ("known", "of"):
+    for way in ("given", "of"):
         monkeypatch.setattr(edge.gateway.callers, way, broken)
     for path in ("/graphql", "/graphql/stream"):
         async with edge.http.post(edge.url + path, json={"query": "{ __typename }"}) as answer:
