@@ -29,7 +29,7 @@ from store import (
     Upsert,
     Write,
 )
-from store.port import check_ids
+from store.port import check_ids, decoding
 
 PARALLEL_PARTITIONS = 16
 MAX_ATTEMPTS = 20
@@ -102,11 +102,12 @@ def key_of(projection: Projection[C, V], document: Document) -> str:
 
 def _shared_out(projection: Projection[C, V], page: Sequence[Document], failures: Failures) -> dict[str, _Work[C]]:
     work: dict[str, _Work[C]] = {}
+    decode = decoding(projection.change)
     for document in page:
         if failures and key_of(projection, document) in failures:
             continue
         try:
-            change: C = document.decode(projection.change)
+            change: C = decode(document.body)
             routes: Iterable[Route] = list(projection.route(change))
             for route in routes:
                 check_ids(route.partition, route.wanted)
@@ -201,9 +202,10 @@ async def _read(
         documents = (await target.query(Query(partition, (In("id", tuple(ids)),), limit=len(ids)))).documents
     known: dict[str, V] = {}
     broken: dict[str, ValidationError] = {}
+    decode = decoding(projection.view)
     for document in documents:
         try:
-            known[document.id] = document.decode(projection.view)
+            known[document.id] = decode(document.body)
         except ValidationError as error:
             broken[document.id] = error
     return known, {document.id: document.etag for document in documents}, broken

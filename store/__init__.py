@@ -42,7 +42,7 @@ from store.port import (
     Store,
     Upsert,
     Write,
-    decoded,
+    decoding,
 )
 from store.scan import changes_up_to_now, documents_of
 from store.sqlite import open_sqlite
@@ -89,7 +89,7 @@ __all__ = [
     "Upsert",
     "Write",
     "changes_up_to_now",
-    "decoded",
+    "decoding",
     "documents_of",
     "open_store",
 ]

@@ -96,8 +96,7 @@ class Document(msgspec.Struct, frozen=True, gc=False):
 
         Raises msgspec.ValidationError when the stored document is not of that type.
         """
-        body = self.body
-        return _decoder(type)(body) if isinstance(body, bytes) else msgspec.convert(body, type)
+        return decoding(type)(self.body)
 
     def content(self) -> dict[str, Any]:
         """The decoded body without what engines add to it, but for the id and the partition key."""
@@ -111,17 +110,10 @@ def added(name: str) -> bool:
 
 
 @lru_cache(maxsize=1000)  # types are also made of what clients select
-def _decoder(type: Any) -> Callable[[bytes], Any]:
-    return msgspec.json.Decoder(type).decode
-
-
-def decoded(documents: Sequence[Document], type: type[T]) -> list[T]:
-    """`Document.decode` of each."""
-    decode = _decoder(type)  # type: ignore[arg-type]  # types are hashable
-    return [
-        decode(body) if isinstance(body := document.body, bytes) else msgspec.convert(body, type)
-        for document in documents
-    ]
+def decoding(type: Any) -> Callable[[bytes | dict[str, Any]], Any]:
+    """`Document.decode` of a body, to be kept for many documents of one type."""
+    decode = msgspec.json.Decoder(type).decode
+    return lambda body: decode(body) if isinstance(body, bytes) else msgspec.convert(body, type)
 
 
 # ---------------------------------------------------------------------------------------------------- writing
@@ -181,8 +173,13 @@ def check_ids(partition: str, ids: Sequence[str]) -> None:
         raise ValueError("a commit names each document once")
     partition.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
     for id in ids:
-        if not _ID.fullmatch(id) or len(id if id.isascii() else id.encode()) > MAX_ID_BYTES:
+        if not _is_id(id):
             raise ValueError(f"{id[:40]!r} cannot be a document's id")
+
+
+@lru_cache(maxsize=5000)
+def _is_id(id: str) -> bool:
+    return bool(_ID.fullmatch(id)) and len(id if id.isascii() else id.encode()) <= MAX_ID_BYTES
 
 
 # ---------------------------------------------------------------------------------------------------- asking
