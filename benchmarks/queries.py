@@ -18,6 +18,8 @@ from benchmarks.scale import Scale
 CLIENTS = 16
 BARE, STARLETTE = "bare ASGI, by hand", "Starlette, by hand"
 MERCURIUS, YOGA = "Mercurius with JIT", "Yoga"
+DIFFERING = "gateway, no head twice"
+"""As `gateway`, whose head is parsed for each request."""
 
 
 async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
@@ -49,6 +51,7 @@ async def _work(
         server: partial(cpu_per_request, process, itertools.cycle(requests), scale.seconds)
         for server, process in servers.items()
     }
+    rounds[DIFFERING] = partial(cpu_per_request, servers["gateway"], differing(requests), scale.seconds)
     return Work(
         name=name,
         title=title,
@@ -57,6 +60,12 @@ async def _work(
         targets=[Target(BARE, times), Target(MERCURIUS)],
         missing=peers.missing(MERCURIUS, YOGA),
     )
+
+
+def differing(requests: list[bytes]) -> Iterator[bytes]:
+    """The requests again and again, each with an id of its own."""
+    for number, request in enumerate(itertools.cycle(requests)):
+        yield request.replace(b"\r\n", b"\r\nx-request-id: %d\r\n" % number, 1)
 
 
 async def cpu_per_request(server: Server, requests: Iterator[bytes], seconds: float) -> float:

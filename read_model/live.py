@@ -274,7 +274,7 @@ async def versions(
 
     def direct(batch: Batch) -> bool:
         nonlocal since
-        newest = batch.made(view, lambda: [document.decode(view) for document in batch.documents][-1])
+        newest: V = batch.known(view) or batch.made(view, lambda: [*batch.documents][-1].decode(view))
         if newest.version <= since or not (hand and hand(batch, lambda: newest)):
             return False
         since = newest.version

@@ -28,6 +28,8 @@ class Batch:
     def __init__(self, *documents: Document) -> None:
         self._latest: dict[tuple[str, str], Document] = {}
         self._made: dict[Hashable, Any] = {}
+        self.known = self._made.get
+        """What was made by a name already; None where nothing was. Thousands ask one after the other."""
         for document in documents:
             self.add(document)
 

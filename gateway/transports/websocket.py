@@ -300,7 +300,7 @@ class Conversation:
             return result and text_frame(b'{"type":"next","id":%s,"payload":%s}' % (encode(id), result))
 
         def hand(batch: Batch, make: Callable[[], Any]) -> bool:
-            frame = batch.made(frame_name, lambda: framed(batch, make))
+            frame = batch.known(frame_name) or batch.made(frame_name, lambda: framed(batch, make))
             if frame is None or not write_now(frame):
                 return False
             frames[()] += 1
