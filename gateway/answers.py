@@ -1,5 +1,6 @@
 """Answers written in one piece, past the two messages of ASGI, which cost several times as much."""
 
+from asyncio import WriteTransport
 from collections.abc import Callable, Iterable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,11 +25,15 @@ def answer_now(cycle: RequestResponseCycle, status: int, headers: Sequence[tuple
         return False
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    lines = lines_of([*cycle.default_headers, *headers])
-    cycle.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], lines, len(body), body))
+    write_answer(cycle.transport, status, lines_of([*cycle.default_headers, *headers]), body)
     cycle.message_event.set()
     cycle.on_response()
     return True
+
+
+def write_answer(transport: WriteTransport, status: int, headers: bytes, body: bytes) -> None:
+    """Write a whole answer; `headers` are their lines."""
+    transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], headers, len(body), body))
 
 
 def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -36,7 +36,7 @@ class Eager:
         self._left -= 1
         if self._left == SOME:
             self._loop.call_soon(self._another_turn)
-        if not self._is_ready or self._left < 0:
+        if not self._is_ready or self._left < 0 or self._begun.done():
             return self._loop.create_task(work)
         try:
             _enter_task(self._loop, task)
@@ -68,17 +68,18 @@ class Eager:
 
     async def _reserved(self, begun: asyncio.Future[tuple[Work, Any]]) -> None:
         self._is_ready = True
-        cancelled: BaseException | None = None
+        told_to_end: list[BaseException] = []
         try:
             await begun
         except asyncio.CancelledError as error:
-            if begun.cancelled():
+            if begun.cancelled():  # nothing is to be begun any more; or by mistake, of what did not have to wait
+                self._is_ready = False
                 raise
-            cancelled = error
+            told_to_end.append(error)
         work, waits_for = begun.result()
-        if cancelled and waits_for is not None and waits_for.cancel():
-            cancelled = None
-        await _go_on(work, waits_for, cancelled)
+        if told_to_end and waits_for is not None and waits_for.cancel():
+            told_to_end.clear()
+        await _go_on(work, waits_for, told_to_end)
 
 
 @coroutine
@@ -94,22 +95,25 @@ def watched(work: Coroutine[Any, Any, T], by: Callable[[], AbstractContextManage
 
 
 @coroutine
-def _go_on(work: Coroutine[Any, Any, T], waits_for: Any, error: BaseException | None) -> Generator[Any, Any, T]:
-    return (yield from _on(work, waits_for, error))
+def _go_on(work: Work, waits_for: Any, errors: list[BaseException]) -> Generator[Any, Any, None]:
+    yield from _on(work, waits_for, errors.pop() if errors else None)
 
 
 def _on(work: Coroutine[Any, Any, T], waits_for: Any, error: BaseException | None = None) -> Generator[Any, Any, T]:
     """Go on, as `yield from` does, with a coroutine that waits for something, or is to be told of an error."""
     sent: Any = None
-    while True:
-        if error is None:
+    try:
+        while True:
+            if error is None:
+                try:
+                    sent = yield waits_for
+                except BaseException as raised:  # noqa: BLE001
+                    error = raised
             try:
-                sent = yield waits_for
-            except BaseException as raised:  # noqa: BLE001
-                error = raised
-        try:
-            waits_for = work.send(sent) if error is None else work.throw(error)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        error = None
+                waits_for = work.send(sent) if error is None else work.throw(error)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            error = None
+    finally:
+        error = None  # which would keep itself, by its traceback

@@ -6,12 +6,15 @@ from typing import Any, Protocol
 
 from gateway.limits.recent import Recent
 
-MAX_BYTES = 2_000_000
-"""Of all heads; what is kept of one takes about five times its bytes."""
+MAX_MEMORY = 10_000_000
+"""Bytes that all take, about: of each OF_HEAD, OF_HEADER for a header, and five times its own."""
+OF_HEAD, OF_HEADER = 1_500, 200
 MAX_HEAD = 4_000
 END = b"\r\n\r\n"
-SPECIAL = frozenset((b"upgrade", b"expect", b"transfer-encoding", b"connection", b"x-request-id", b"traceparent"))
+SPECIAL = frozenset((b"upgrade", b"expect", b"transfer-encoding", b"x-request-id", b"traceparent"))
 """Headers of requests that are no usual ones, or that are not the same twice."""
+KEPT = b"keep-alive"
+"""What a header `Connection` may say."""
 PROXIES = frozenset((b"x-forwarded-for", b"x-forwarded-proto"))
 """Headers that uvicorn believes if they come from proxies that are trusted."""
 OF_CONNECTIONS = ("client", "server", "scheme", "state", "extensions")
@@ -60,7 +63,7 @@ class Heads:
 
     def __init__(self, directly: Callable[[Scope], Directly | None] = lambda scope: None) -> None:
         """`directly` finds what answers requests with such a scope past ASGI."""
-        self._known: Recent[bytes, Head] = Recent(MAX_BYTES)
+        self._known: Recent[bytes, Head] = Recent(MAX_MEMORY)
         self._directly = directly
 
     def find(self, data: bytes) -> tuple[Head, bytes] | None:
@@ -82,6 +85,7 @@ class Heads:
             or data.count(b"\n", 0, end) != len(given)  # with the request line, and without the last end of a line
             or len(names) != len(given)
             or not SPECIAL.isdisjoint(names)
+            or any(name == b"connection" and value.lower() != KEPT for name, value in given)
             or b"content-length" not in names
             or scope["http_version"] != "1.1"
         ):
@@ -89,4 +93,5 @@ class Heads:
         kept = {name: value for name, value in scope.items() if name not in OF_CONNECTIONS}
         is_forwarded = not PROXIES.isdisjoint(names)
         directly = None if is_forwarded else self._directly(scope)
-        self._known.keep(data[: end + 4], Head(kept, len(body), is_forwarded, directly), end)
+        weight = OF_HEAD + OF_HEADER * len(given) + 5 * end
+        self._known.keep(data[: end + 4], Head(kept, len(body), is_forwarded, directly), weight)

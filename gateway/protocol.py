@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.answers import ANSWER_NOW, ANSWERED_WITH, BODY, WHEN_GONE, answer_now, lines_of
+from gateway.answers import ANSWER_NOW, ANSWERED_WITH, BODY, WHEN_GONE, answer_now, lines_of, write_answer
 from gateway.eager import Eager
 from gateway.heads import Head, Heads
 from gateway.limits.connections import CONNECTIONS, Connections
@@ -72,12 +72,17 @@ class HttpProtocol(HttpToolsProtocol):
         """Take what has come."""
         self._idle_since = None
         before = self.cycle
-        is_first = not self._fed and (before is None or (before.response_complete and self._arriving_since is None))
-        if is_first and (found := self._heads.find(data)) and not self.transport.is_closing():
+        is_first = (
+            not self._fed
+            and (before is None or (before.response_complete and self._arriving_since is None))
+            and not self.transport.is_closing()
+        )
+        if is_first and (found := self._heads.find(data)):
             return self._begin(*found)
         self._feed(data)
         cycle = self.cycle
-        if is_first and cycle is not before and not cycle.more_body and cycle.keep_alive:
+        is_whole = is_first and cycle is not before and not cycle.more_body
+        if is_whole and cycle.keep_alive and len(data) - len(cycle.body) <= self._bounds.header_bytes:
             self._heads.learn(data, cycle.scope, cycle.body)
         return None
 
@@ -109,7 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
         return None
 
     def _wait_for(self, task: Task) -> None:
-        """A request that is answered directly has to wait: what comes meanwhile waits for it."""
+        """A request that is answered directly has to wait: to uvicorn it is one like others, with more behind it."""
         scope: Any = {"extensions": {WHEN_GONE: task.cancel}}
         self.scope = scope
         self.cycle = self._answering = cycle = WholeRequest(self, b"")
@@ -118,6 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _waited_for(self, cycle: RequestResponseCycle, task: Task) -> None:
         self.tasks.discard(task)
+        cycle.scope["extensions"].clear()
         if not (cycle.response_complete or cycle.disconnected):
             self.transport.abort()
 
@@ -128,18 +134,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """Answer a request that is answered directly."""
-        if not self.transport.is_closing():
-            ours = _lines_of(self.server_state.default_headers)
-            self.transport.write(
-                b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], ours, headers, len(body), body)
-            )
         cycle = self._answering
-        if cycle is None or cycle.response_complete:  # it did not have to wait
+        waited = cycle is not None and not cycle.response_complete
+        ends = cycle is not None and waited and not cycle.keep_alive  # the server does
+        if ends:
+            headers += b"connection: close\r\n"
+        if not self.transport.is_closing():
+            write_answer(self.transport, status, _lines_of(self.server_state.default_headers) + headers, body)
+        if cycle is None or not waited:
             self.server_state.total_requests += 1
             self._idle_since = self.loop.time()
             return
         cycle.response_started = cycle.response_complete = True
-        if not cycle.keep_alive:  # the server ends
+        if ends:
             self.transport.close()
         self.on_response_complete()
 

@@ -1,7 +1,4 @@
-"""Connections: how many there may be, how soon a request must have arrived, and its answer be taken.
-
-uvicorn waits for ever for headers, for bodies and for clients that do not read, and takes headers of any size.
-"""
+"""Connections: how many there may be, how soon a request must have arrived, and its answer be taken."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -20,7 +17,7 @@ class Bounded(Protocol):
     """Its network."""
 
     def end_if_late(self, bounds: "Connections", now: float) -> None:
-        """End it if a request does not arrive, or its answer is not taken."""
+        """End it if a request does not arrive, its answer is not taken, or nothing more is asked."""
         ...
 
     def end_for_another(self) -> None:

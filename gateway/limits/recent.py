@@ -49,15 +49,15 @@ class Recent(Generic[K, V]):
         """Keep a value that is not known, unless it is too heavy."""
         if weight > self._at_most // 10:
             return
-        self._known[key] = _Known(value, weight)
-        self._weight += weight
-        while self._weight > self._at_most:
+        while self._weight + weight > self._at_most:
             oldest, known = next(iter(self._known.items()))
             if known.asked_for:
                 known.asked_for = False
                 self._known.move_to_end(oldest)
             else:
                 self.drop(oldest)
+        self._known[key] = _Known(value, weight)
+        self._weight += weight
 
     def drop(self, key: K) -> None:
         """Forget one that is known."""

@@ -136,15 +136,16 @@ class Http:
                     await charge(limits.load, scope, self._executor, operation)
             prepared = self._answerable(operation, prepared)
             result = await self._executor.execute(operation, context, prepared)
+            answer, more = written(result, self._compress_bytes, headers)
+            status = status_of(result, media_type)
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if not exchange.is_gone or (me and me.uncancel()):
                 raise
+            return
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told by an id that the log has
             refused = refusal(error)
-            exchange.answer(refused.status, lines + lines_of(refused.lines), refused.told(scope))
-        else:
-            answer, told = written(result, self._compress_bytes, headers)
-            exchange.answer(status_of(result, media_type), lines + lines_of(told) if told else lines, answer)
+            status, more, answer = refused.status, refused.lines, refused.told(scope)
         finally:
             KNOWN.reset(known)
+        exchange.answer(status, lines + lines_of(more) if more else lines, answer)

@@ -86,8 +86,8 @@ async def order_frames(
     """
     about = msgspec.json.encode(("orders", customer_id, where))
     sent = _Sent(where)
+    # What a filter lets through depends on what was sent.
     hand = share(about) if share and where == ALL_ORDERS else None
-    """What a filter lets through depends on what was sent."""
 
     def frame(kind: FrameKind, orders: list[OrderView]) -> OrdersFrame:
         position = live.position(CUSTOMER_VIEWS.name, customer_id)

@@ -1,6 +1,8 @@
 """Coroutines that are begun at once, and go on as tasks only where they wait."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -190,6 +192,59 @@ async def test_a_task_that_begins_another_goes_on_first(eager: Eager) -> None:
     assert task
     await task
     assert order == ["went on", "begun"]
+
+
+async def test_what_was_cancelled_is_not_kept_by_its_own_error(eager: Eager) -> None:
+    class Thing:
+        pass
+
+    async def work(thing: Thing) -> None:
+        await asyncio.Event().wait()
+
+    async def gone(wait: Callable[[Thing], Awaitable[Task]]) -> bool:
+        thing = Thing()
+        there = weakref.ref(thing)
+        task = await wait(thing)
+        del thing
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        del task
+        return there() is None
+
+    async def eagerly(thing: Thing) -> Task:
+        task = await begun(eager, work(thing))
+        assert task
+        return task
+
+    async def watching(thing: Thing) -> Task:
+        return asyncio.ensure_future(_awaited(work(thing)))
+
+    gc.disable()
+    try:
+        assert await gone(eagerly)
+        assert await gone(watching)
+    finally:
+        gc.enable()
+
+
+async def test_a_reserve_that_was_cancelled_by_mistake_harms_nobody(eager: Eager) -> None:
+    async def mistaken() -> None:
+        me = asyncio.current_task()
+        assert me
+        me.cancel()
+
+    async def waits(done: list[str]) -> None:
+        await asyncio.sleep(0)
+        done.append("done")
+
+    done: list[str] = []
+    assert await begun(eager, mistaken()) is None
+    for _ in range(2):
+        task = await begun(eager, waits(done))
+        assert task
+        await task
+    assert done == ["done"] * 2
 
 
 async def test_after_the_end_everything_is_an_ordinary_task() -> None:

@@ -138,6 +138,19 @@ def test_what_might_have_been_parsed_in_another_way_is_not_learned() -> None:
     assert not learned(request().replace(b"Content-Length: 27\r\n", b""))
 
 
+def test_who_says_that_the_connection_is_kept_says_nothing_unusual() -> None:
+    assert learned(request(b"Connection: Keep-Alive"))
+
+
+def test_all_heads_together_have_a_bound_however_small_they_are() -> None:
+    heads = Heads()
+    for number in range(10_000):
+        data = request(b"A: %d" % number)
+        heads.learn(data, scope_of(data), BODY)
+    assert sum(heads.find(request(b"A: %d" % number)) is not None for number in range(10_000)) < 5_000
+    assert heads.find(request(b"A: 9999"))
+
+
 def test_who_asks_through_a_proxy_is_known_as_such() -> None:
     data = request(b"X-Forwarded-For: 192.0.2.1")
     heads = Heads()
@@ -229,6 +242,45 @@ async def test_limits_hold_for_known_heads_too(known: list[bytes]) -> None:
     assert statuses[0] == 200
     assert statuses[-1] == 429
     assert len(known) == 29
+
+
+async def test_headers_that_are_too_large_are_refused_however_often_they_come() -> None:
+    large = request(b"A: " + b"a" * 2000)
+    async with open_edge(max_header_bytes=1024) as edge:
+        for _ in range(3):
+            async with connected(edge) as client:
+                assert (await client.ask(large))[0] == 431
+
+
+async def test_what_fails_on_the_way_out_is_told_by_an_id(
+    edge: Edge, known: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Any:
+        raise RuntimeError("a secret")
+
+    async with connected(edge) as client:
+        await client.ask(request())
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.transports.http.written", broken)
+            status, answer = await client.ask(request())
+        assert (status, b"INTERNAL" in answer, b"secret" in answer) == (500, True, False)
+        assert (await client.ask(request()))[0] == 200
+    assert len(known) == 2
+
+
+async def test_who_waits_while_the_server_ends_is_answered_and_told_so() -> None:
+    async with open_edge(projector=False) as edge:
+        created = await edge.ask(TOKEN, {"input": new_order(orderUuid=UUIDS[1], items=[line()])})
+        consistency = {"after": [created["createOrder"]["consistencyToken"]], "waitMs": 800}
+        body = json.dumps({"query": WAITING, "variables": {"id": ORDER_ID, "consistency": consistency}}).encode()
+        async with connected(edge) as client:
+            await client.ask(request(body=body.replace(b"800", b"100")))
+            client.writer.write(request(body=body))
+            await until(lambda: edge.server.server_state.tasks)
+            edge.server.should_exit = True
+            status, headers, _ = await client.answer()
+            assert (status, headers["connection"]) == (200, "close")
+            assert await client.rest() == b""
 
 
 async def test_a_body_that_is_too_long_is_refused_whoever_knows_its_head(known: list[bytes]) -> None:

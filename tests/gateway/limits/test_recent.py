@@ -12,13 +12,23 @@ def test_what_was_asked_for_since_it_was_the_oldest_has_a_second_chance() -> Non
     recent.keep("k", "k")
     recent.keep("l", "l")
     assert forgotten == ["b", "d"]
-    assert "".join(recent) == "efghijkalc"
+    assert "".join(recent) == "efghijakcl"
     for name in "mnopqr":
         recent.keep(name, name)
     assert forgotten == list("bdefghij")
     recent.keep("s", "s")
     recent.keep("t", "t")
-    assert forgotten[-2:] == ["k", "a"]  # it had one
+    assert forgotten[-2:] == ["a", "k"]  # it had one
+
+
+def test_the_newest_stays_also_where_all_others_were_asked_for() -> None:
+    recent: Recent[int, int] = Recent(10)
+    for number in range(10):
+        recent.keep(number, number)
+        recent.get(number)
+    recent.keep(10, 10)
+    assert 10 in recent
+    assert 0 not in recent
 
 
 def test_what_is_too_heavy_is_not_kept_and_what_is_dropped_weighs_nothing() -> None:
