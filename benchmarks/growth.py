@@ -91,7 +91,8 @@ async def by_subscribers(folder: Path) -> list[Work]:
     path = await shop.filled(folder, FEW)
     cpu: dict[str, list[float]] = {}
     last: dict[str, list[float]] = {}
-    async with gateway("--store", f"sqlite:///{path}") as server:
+    room = {"MAX_CONNECTIONS": str(2 * SUBSCRIBERS[-1])}  # for who gives the commands, too
+    async with gateway("--store", f"sqlite:///{path}", env=room) as server:
         crowd = Crowd(server.port, shop.FOLLOW, id=shop.order_id(0))
         commands = shop.adding([0])
         for count in (min(count, most()) for count in SUBSCRIBERS):
