@@ -80,23 +80,16 @@ class Executor:
             if errors := self._documents.pin(text).errors:
                 yield id, errors[0]
 
-    def known(self, operation: Operation) -> Prepared | None:
-        """The operation, where its document is valid, and that and a plan for its variables were made already."""
+    def knows(self, operation: Operation) -> bool:
+        """Whether its document, and a plan for its variables, were made already."""
         if not self._documents.knows(operation.query):
-            return None
+            return False
         prepared = self.prepared(operation)
-        return prepared if prepared and prepared.knows_plan(operation.variables or {}) else None
+        return prepared is None or prepared.knows_plan(operation.variables or {})
 
-    def is_new(self, operation: Operation) -> bool:
-        """Whether its document, or a plan for its variables, is still to be made."""
-        if not self._documents.knows(operation.query):
-            return True
-        prepared = self.prepared(operation)
-        return prepared is not None and not prepared.knows_plan(operation.variables or {})
-
-    def cost(self, operation: Operation, prepared: Prepared | None = None) -> int:
+    def cost(self, operation: Operation) -> int:
         """What it costs, with its variables, if there are many; nothing if it cannot be executed."""
-        prepared = prepared or self.prepared(operation)
+        prepared = self.prepared(operation)
         if prepared is None:
             return 0
         given = operation.variables or {}

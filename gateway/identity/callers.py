@@ -43,11 +43,6 @@ class Callers(Generic[C]):
 
     async def of(self, headers: Iterable[tuple[bytes, bytes]]) -> C:
         """The context for a request with these headers, their names in lower case. Raises Unauthenticated."""
-        given = self.given(headers)
-        return self.known(given) or await self._proved(given or b"")
-
-    def given(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """What headers say of who asks; None for nothing. Raises Unauthenticated for what they must not say."""
         wanted, given, bearer = self._identification.header, None, False
         for name, value in headers:
             if name == wanted:
@@ -56,24 +51,12 @@ class Callers(Generic[C]):
                 given = value
             elif name == AUTHORIZATION:
                 bearer = value[:7].lower() == b"bearer "
-        if given is None and bearer:
-            # Who proves who they are must not be taken for somebody else where proofs are not looked at.
-            raise self._because("unknown_key")
-        return given
-
-    def known(self, given: bytes | None) -> C | None:
-        """The context for what headers say, where nothing is to be proved: for nothing, and for who asked lately."""
         if given is None:
+            # Who proves who they are must not be taken for somebody else where proofs are not looked at.
+            if bearer:
+                raise self._because("unknown_key")
             return self._nobody
-        known = self._known.get(given)
-        if known is None:
-            return None
-        expires_at = known.viewer.expires_at
-        if expires_at is None or time.time() < expires_at:
-            self._known.move_to_end(given)
-            return known
-        del self._known[given]
-        return None
+        return await self._of(given)
 
     async def of_payload(self, payload: Mapping[str, Any] | None) -> C | None:
         """The context for the payload of a message, which has the header as a member; None for one that has not.
@@ -95,7 +78,14 @@ class Callers(Generic[C]):
         """Prove everything anew from now on: keys have changed."""
         self._known.clear()
 
-    async def _proved(self, given: bytes) -> C:
+    async def _of(self, given: bytes) -> C:
+        known = self._known.get(given)
+        if known is not None:
+            expires_at = known.viewer.expires_at
+            if expires_at is None or time.time() < expires_at:
+                self._known.move_to_end(given)
+                return known
+            del self._known[given]
         try:
             viewer = await self._identification.viewer(given)
         except Unauthenticated as error:

@@ -70,15 +70,12 @@ class Load:
         self._shared: list[tuple[SharedRate, Key]] = []
         self.has_rates = bool(self._rates)
         """Whether it matters what is asked for."""
-        self.is_shared = False
-        """Whether that is known only after the store was asked."""
         self._sockets = sockets or Held(0, 0)
         self._subscriptions = subscriptions or Held(0, 0)
 
     def share(self, container: Container) -> None:
         """Keep the rates from now on together with the other processes that have the container."""
         self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in self._rates]
-        self.is_shared = True
 
     def arrive(self, scope: Scope) -> None:
         """Take one from where something is asked, before it is looked at. Raises Shed if there is less."""
@@ -88,11 +85,11 @@ class Load:
     def decode(self, scope: Scope, size: int) -> None:
         """Take what it costs to decode so many bytes from who sends them. Raises Shed if there is less."""
         if size >= LARGE and self.has_rates:
-            self.take(scope, size // LARGE * OF_LARGE)
+            self._take(scope, size // LARGE * OF_LARGE)
 
     async def charge(self, scope: Scope, cost: int) -> None:
         """Take so much from who asks, in this process and in all that share. Raises Shed if there is less."""
-        self.take(scope, cost)
+        self._take(scope, cost)
         for shared, key in self._shared:
             if wait := await shared.take(key(scope), cost):
                 raise limited(wait)
@@ -102,8 +99,7 @@ class Load:
         for shared, _ in self._shared:
             await shared.close()
 
-    def take(self, scope: Scope, cost: int) -> None:
-        """Take so much from who asks, in this process. Raises Shed if there is less."""
+    def _take(self, scope: Scope, cost: int) -> None:
         for rate, key in self._rates:
             if wait := rate.take(key(scope), cost):
                 raise limited(wait)

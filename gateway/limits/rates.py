@@ -21,25 +21,14 @@ class Rate:
 
         What costs more than a burst costs all of it.
         """
-        now = self._clock()
-        if cost > self.burst:
-            cost = self.burst
-        known = self._left.pop(key, None)
-        left = self.burst
-        if known:
-            left, since = known
-            left += (now - since) * self.per_second
-            if left > self.burst:
-                left = self.burst
-        if cost > left:
-            self._left[key] = (left, now)
-            wait = (cost - left) / self.per_second
-        else:
-            self._left[key] = (left - cost, now)
-            wait = 0.0
-        if not known and len(self._left) > MAX_KEYS:
+        now, cost = self._clock(), min(cost, self.burst)
+        left, since = self._left.pop(key, (self.burst, now))
+        left = min(self.burst, left + (now - since) * self.per_second)
+        missing = cost - left
+        self._left[key] = (left if missing > 0 else left - cost, now)
+        if len(self._left) > MAX_KEYS:
             self._left.popitem(last=False)
-        return wait
+        return max(0.0, missing / self.per_second)
 
 
 class Pace:

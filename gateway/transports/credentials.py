@@ -18,8 +18,7 @@ async def context_of(scope: Scope, load: Load) -> Context:
         load.arrive(scope)
     gateway: Gateway = scope["state"]["gateway"]
     try:
-        given = gateway.callers.given(scope["headers"])
-        context = gateway.callers.known(given) or await gateway.callers.of(scope["headers"])
+        context = await gateway.callers.of(scope["headers"])
     except Unauthenticated as error:
         if error.reason == "unavailable":
             raise Refused(503, str(error), {"retry-after": str(RETRY_AFTER_S)}, error.code) from error

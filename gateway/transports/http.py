@@ -77,14 +77,12 @@ class Http:
                 drain = scope["state"]["gateway"].drain
                 await respond(self._executor, operation, context, parts, self._keep_alive_s, drain, receive, send)
             return None
-        work = self._executor.execute(operation, context, self._answerable(operation, method=scope["method"]))
+        work = self._executor.execute(operation, context, self._answerable(operation, scope["method"]))
         return await watched(work, partial(while_connected, scope))
 
-    def _answerable(
-        self, operation: Operation, prepared: Prepared | None = None, method: str = "POST"
-    ) -> Prepared | None:
+    def _answerable(self, operation: Operation, method: str = "POST") -> Prepared | None:
         """The operation, if it is valid. Raises Refused for what has no single answer, and for commands by GET."""
-        prepared = prepared or self._executor.prepared(operation)
+        prepared = self._executor.prepared(operation)
         kind = prepared.kind if prepared else self._executor.kind(operation)
         if kind is OperationType.SUBSCRIPTION:
             raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
@@ -127,15 +125,9 @@ class Http:
             limits.running.admit()
             context = await context_of(scope, limits.load)
             operation = posted(scope, body, limits)
-            prepared = None
             if limits.load.has_rates:
-                prepared = self._executor.known(operation)
-                if prepared and not limits.load.is_shared:
-                    limits.load.take(scope, self._executor.cost(operation, prepared) or 1)
-                else:
-                    await charge(limits.load, scope, self._executor, operation)
-            prepared = self._answerable(operation, prepared)
-            result = await self._executor.execute(operation, context, prepared)
+                await charge(limits.load, scope, self._executor, operation)
+            result = await self._executor.execute(operation, context, self._answerable(operation))
             answer, more = written(result, self._compress_bytes, headers)
             status = status_of(result, media_type)
         except asyncio.CancelledError:

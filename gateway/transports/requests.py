@@ -132,9 +132,9 @@ def posted(scope: Scope, body: bytes, limits: Limits) -> Operation:
 
 async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
     """Charge the client for what it asks. Raises Shed if that is too much."""
-    if executor.is_new(operation):
+    if not executor.knows(operation):
         await load.charge(scope, PREPARING)
-    await load.charge(scope, executor.cost(operation) or 1)
+    await load.charge(scope, max(1, executor.cost(operation)))
 
 
 def written(result: Result, compress_bytes: int, headers: Headers) -> tuple[bytes, GivenHeaders]:

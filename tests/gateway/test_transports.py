@@ -116,11 +116,10 @@ async def test_a_stream_that_has_nothing_to_say_shows_that_it_lives(over: Over) 
 async def test_what_nobody_expected_is_told_by_an_id(
     edge: Edge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(headers: Any) -> None:
+    async def broken(headers: Any) -> None:
         raise RuntimeError("a secret")
 
-    for way in ("given", "of"):
-        monkeypatch.setattr(edge.gateway.callers, way, broken)
+    monkeypatch.setattr(edge.gateway.callers, "of", broken)
     for path in ("/graphql", "/graphql/stream"):
         async with edge.http.post(edge.url + path, json={"query": "{ __typename }"}) as answer:
             error = (await answer.json())["errors"][0]

@@ -123,19 +123,19 @@ def test_a_document_that_is_forgotten_keeps_no_plan(monkeypatch: pytest.MonkeyPa
 def test_a_plan_that_was_not_made_is_something_new() -> None:
     executor = Executor(SCHEMA)
     way, other = list(ways())[:2]
-    assert executor.is_new(Operation(SWITCHED % "q", variables=way))
+    assert not executor.knows(Operation(SWITCHED % "q", variables=way))
     prepared = executor.prepared(Operation(SWITCHED % "q"))
     assert prepared
     prepared.plan(way)
-    assert not executor.is_new(Operation(SWITCHED % "q", variables=way))
-    assert executor.is_new(Operation(SWITCHED % "q", variables=other))
-    assert not executor.is_new(Operation(SWITCHED % "q"))  # for which there is none
+    assert executor.knows(Operation(SWITCHED % "q", variables=way))
+    assert not executor.knows(Operation(SWITCHED % "q", variables=other))
+    assert executor.knows(Operation(SWITCHED % "q"))  # for which there is none
     many = "query(" + "".join(f"$s{n}: Boolean! " for n in range(5)) + ") {"
     many += "".join(f" a{n}: __typename @skip(if: $s{n})" for n in range(5)) + " }"
     executor.document(Operation(many))
-    assert not executor.is_new(Operation(many))  # nor for this
+    assert executor.knows(Operation(many))  # nor for this
     executor.document(Operation("{ wrong }"))
-    assert not executor.is_new(Operation("{ wrong }"))
+    assert executor.knows(Operation("{ wrong }"))
 
 
 def test_an_operation_is_found_by_its_name() -> None:
