@@ -283,6 +283,21 @@ async def test_who_waits_while_the_server_ends_is_answered_and_told_so() -> None
             assert await client.rest() == b""
 
 
+async def test_who_is_shed_is_told_so_before_the_body_is_looked_at(known: list[bytes]) -> None:
+    async with open_edge(projector=False, max_running=1) as edge, connected(edge) as client:
+        created = await edge.ask(TOKEN, {"input": new_order(orderUuid=UUIDS[1], items=[line()])})
+        consistency = {"after": [created["createOrder"]["consistencyToken"]], "waitMs": 5000}
+        body = json.dumps({"query": WAITING, "variables": {"id": ORDER_ID, "consistency": consistency}}).encode()
+        assert (await client.ask(request()))[0] == 200
+        async with connected(edge) as waiting:
+            waiting.writer.write(request(body=body))
+            await until(lambda: edge.server.server_state.tasks)
+            await asyncio.sleep(0)
+            status, answer = await client.ask(request(body=b"x" * len(BODY)))
+        assert (status, json.loads(answer)["errors"][0]["extensions"]["code"]) == (503, "OVERLOADED")
+        assert known == [b"x" * len(BODY)]
+
+
 async def test_a_body_that_is_too_long_is_refused_whoever_knows_its_head(known: list[bytes]) -> None:
     body = json.dumps({"query": "{ __typename }", "operationName": "a" * 2000}).encode()
     async with open_edge(max_body_bytes=1000) as edge:

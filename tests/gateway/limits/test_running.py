@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from gateway.limits.running import Running
+from gateway.limits.running import LOOK_S, Running
 from gateway.limits.shed import Shed
 from tests.projector.world import PATIENCE_S, until
 
@@ -54,6 +54,28 @@ async def test_of_a_turn_that_takes_too_long_the_first_are_admitted(running: Run
 
 async def test_one_long_turn_sheds_nothing(running: Running) -> None:
     assert await turn(running) == [True] * 4
+
+
+async def test_a_look_that_comes_very_late_counts_as_all_that_were_missed(running: Running) -> None:
+    time.sleep(6 * LOOK_S)  # noqa: ASYNC251
+    await asyncio.sleep(0.001)
+    assert await turn(running) == [True, False, False, False]
+
+
+async def test_what_has_passed_in_a_turn_counts_though_the_loops_time_stands_still(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time.sleep(6 * LOOK_S)  # noqa: ASYNC251
+    await asyncio.sleep(0.001)
+    loop = asyncio.get_running_loop()
+    with monkeypatch.context() as patched:  # as uvloop's does
+        now = loop.time()
+        patched.setattr(loop, "time", lambda: now)
+        said = []
+        for _ in range(3):
+            said.append(admitted(running))
+            time.sleep(LAG_S)  # noqa: ASYNC251
+    assert said == [True, False, False]
 
 
 async def test_a_loop_that_is_not_late_any_more_sheds_nothing(running: Running) -> None:
