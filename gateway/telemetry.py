@@ -78,10 +78,6 @@ class Telemetry:
         with bound(reason=reason):
             log.warning("credentials were refused")
 
-    def operation(self, kind: str) -> "ObservedOperation":
-        """Counts, times and traces a GraphQL operation of that kind while in the context; it is told each result."""
-        return ObservedOperation(self, kind)
-
     @property
     def observer(self) -> Observer:
         """What a projector of this process tells of itself to."""
@@ -93,7 +89,7 @@ class Telemetry:
 
 
 class ObservedOperation:
-    """An operation on its way."""
+    """A GraphQL operation, counted, timed and traced while in the context; it is told results."""
 
     __slots__ = ("_kind", "_outcome", "_span", "_started", "_telemetry", "_tell")
 

@@ -84,7 +84,7 @@ class Rows(Generic[T]):
     def nodes(self) -> list[T]:
         """The rows. Raises msgspec.ValidationError for a document that is not one of them."""
         if self._nodes is None:
-            decode: Callable[[Any], T] = decoding(self._view)  # type: ignore[arg-type]
+            decode: Callable[[Any], T] = decoding(self._view)
             self._nodes = [decode(document.body) for document in self.documents]
         return self._nodes
 

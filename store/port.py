@@ -96,7 +96,7 @@ class Document(msgspec.Struct, frozen=True, gc=False):
 
         Raises msgspec.ValidationError when the stored document is not of that type.
         """
-        return decoding(type)(self.body)
+        return _decoder(type).decode(self.body) if isinstance(self.body, bytes) else msgspec.convert(self.body, type)
 
     def content(self) -> dict[str, Any]:
         """The decoded body without what engines add to it, but for the id and the partition key."""
@@ -109,11 +109,15 @@ def added(name: str) -> bool:
     return name == "ttl" or name.startswith("_")
 
 
-@lru_cache(maxsize=1000)  # types are also made of what clients select
 def decoding(type: Any) -> Callable[[bytes | dict[str, Any]], Any]:
     """`Document.decode` of a body, to be kept for many documents of one type."""
-    decode = msgspec.json.Decoder(type).decode
+    decode = _decoder(type).decode
     return lambda body: decode(body) if isinstance(body, bytes) else msgspec.convert(body, type)
+
+
+@lru_cache(maxsize=1000)  # types are also made of what clients select
+def _decoder(type: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type)
 
 
 # ---------------------------------------------------------------------------------------------------- writing

@@ -23,6 +23,7 @@ from gateway.limits.bounds import Bounds
 from gateway.limits.cost import Price, price
 from gateway.limits.documents import parsed
 from gateway.limits.recent import Recent
+from gateway.limits.variables import values_in
 
 MAX_WEIGHT = 1_000_000
 """Of all documents that are kept: characters, and OVERHEAD for each. They take up to 75 bytes of memory for each, plans
@@ -34,6 +35,8 @@ MAX_STRUCTS = 10_000
 """In the plans of all documents; a plan takes some 5 KB of memory for each."""
 MAX_ERRORS = 5
 """Of a document that are told; each may print all of an argument's value, and look for names that were meant."""
+VALUES_FOR_ONE = 100
+"""Values in variables that cost as much as a document that is read."""
 MAX_SWITCHES = 4
 """Variables of @skip and @include in an operation that is compiled: it has a plan for each way that they turn out."""
 
@@ -74,6 +77,11 @@ class Prepared:
             self._plans.keep((self, set_to), plan, plan.structs if isinstance(plan, Plan) else 1)
         return plan
 
+    def cost(self, variables: Mapping[str, Any]) -> int:
+        """What it costs, with its variables, if there are many."""
+        cost = self.price.told(variables)["requested"]
+        return cost + values_in(variables) // VALUES_FOR_ONE if variables else cost
+
     def knows_plan(self, variables: Mapping[str, Any]) -> bool:
         """Whether there is nothing left to be compiled for these variables."""
         set_to = self._set_to(variables)
@@ -81,10 +89,12 @@ class Prepared:
 
     def _set_to(self, variables: Mapping[str, Any]) -> SetTo | NotCompiled:
         switches = self.switches
+        if not switches:
+            return ()
         if isinstance(switches, NotCompiled):
             return switches
-        set_to = tuple([variables.get(name, default) for name, default in switches.items()]) if switches else ()
-        if set_to and not all(value is True or value is False for value in set_to):
+        set_to = tuple([variables.get(name, default) for name, default in switches.items()])
+        if not all(value is True or value is False for value in set_to):
             return NotCompiled("a switch that is neither true nor false")
         return set_to
 
@@ -131,6 +141,7 @@ class Document:
         """`plans` are those of all documents."""
         plans = Recent(MAX_STRUCTS) if plans is None else plans
         self._operations: dict[str | None, Prepared] = {}
+        """By their names, and by None the only one."""
         try:
             document = parsed(text, bounds)
             self.errors = validate(
@@ -148,26 +159,31 @@ class Document:
             if isinstance(one, OperationDefinitionNode):
                 prepared = Prepared(schema, document, one, bounds, plans)
                 self._operations[prepared.name] = prepared
+        if len(self._operations) == 1:
+            self._operations[None] = next(iter(self._operations.values()))
 
     @property
     def operations(self) -> Collection[Prepared]:
         """All of them."""
-        return self._operations.values()
+        return dict.fromkeys(self._operations.values())
 
     def kind(self, name: str | None) -> OperationType | None:
         """What the operation of that name is, or would be if the document were valid; None where there is none."""
-        operation = next(iter(self._operations.values()), None) if name is None else self._operations.get(name)
+        first = next(iter(self._operations.values()), None)
+        operation = self._operations.get(name, first if name is None else None)
         return operation.kind if operation else None
+
+    def prepared(self, name: str | None) -> Prepared | None:
+        """The operation of that name, without a name the only one, if it can be executed."""
+        return None if self.errors else self._operations.get(name)
 
     def operation(self, name: str | None) -> Prepared:
         """The operation of that name; without a name the only one. Raises NotExecutable."""
-        if name is None and len(self._operations) == 1:
-            return next(iter(self._operations.values()))
+        if name in self._operations:
+            return self._operations[name]
         if name is None:
             raise NotExecutable("The document has several operations; `operationName` must say which one is meant.")
-        if name not in self._operations:
-            raise NotExecutable("The document has no operation of that name.")
-        return self._operations[name]
+        raise NotExecutable("The document has no operation of that name.")
 
 
 class Documents:
@@ -181,13 +197,13 @@ class Documents:
         self._invalid: Recent[str, Document] = Recent(MAX_INVALID)
         self._pinned: dict[str, Document] = {}
 
-    def knows(self, text: str) -> bool:
-        """Whether the document of that text was asked for lately."""
-        return text in self._valid or text in self._pinned or text in self._invalid
+    def known(self, text: str) -> Document | None:
+        """The document of that text, if it was asked for lately."""
+        return self._valid.get(text) or self._pinned.get(text) or self._invalid.get(text)
 
     def get(self, text: str) -> Document:
         """The document of that text. Raises NotExecutable for none."""
-        known = self._valid.get(text) or self._pinned.get(text) or self._invalid.get(text)
+        known = self.known(text)
         if known is not None:
             return known
         if not text:

@@ -17,8 +17,7 @@ from gateway.limits.bounds import Bounds
 from gateway.limits.persisted import Persisted
 from gateway.limits.running import Running
 from gateway.limits.shed import Shed
-from gateway.limits.variables import values_in
-from gateway.telemetry import Telemetry
+from gateway.telemetry import ObservedOperation, Telemetry
 from gateway.wiring import Context
 from projector.tasks import NotYet
 from read_model.asked import ASKED, Asked
@@ -26,8 +25,6 @@ from schema.errors import coded
 
 PLAN, BAILED, REFERENCE, REFUSED = ("plan",), ("bailed",), ("reference",), ("refused",)
 """What executed an operation, as the metrics have it."""
-VALUES_FOR_ONE = 100
-"""Values in variables that cost as much as a document that is read."""
 LATE = "The operation takes too long."
 UNKNOWN = "The command takes too long, and goes on. Send it again with the same `commandId`: it has one effect."
 
@@ -64,11 +61,8 @@ class Executor:
 
     def prepared(self, operation: Operation) -> Prepared | None:
         """The operation of a valid document that is asked for; None where there is none."""
-        try:
-            document = self.document(operation)
-            return None if document.errors else document.operation(operation.operation_name)
-        except NotExecutable:
-            return None
+        document = self._documents.get(operation.query) if operation.query else None
+        return document.prepared(operation.operation_name) if document else None
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None for what cannot be told."""
@@ -80,20 +74,9 @@ class Executor:
             if errors := self._documents.pin(text).errors:
                 yield id, errors[0]
 
-    def knows(self, operation: Operation) -> bool:
-        """Whether its document, and a plan for its variables, were made already."""
-        if not self._documents.knows(operation.query):
-            return False
-        prepared = self.prepared(operation)
-        return prepared is None or prepared.knows_plan(operation.variables or {})
-
-    def cost(self, operation: Operation) -> int:
-        """What it costs, with its variables, if there are many; nothing if it cannot be executed."""
-        prepared = self.prepared(operation)
-        if prepared is None:
-            return 0
-        given = operation.variables or {}
-        return prepared.price.told(given)["requested"] + values_in(given) // VALUES_FOR_ONE
+    def known(self, operation: Operation) -> Document | None:
+        """The document of an operation, if it was asked for lately."""
+        return self._documents.known(operation.query)
 
     async def execute(self, operation: Operation, context: Context, prepared: Prepared | None = None) -> Result:
         """The result of a query or a mutation, `prepared` if it is. A mutation is finished, also without its caller.
@@ -102,7 +85,7 @@ class Executor:
         """
         prepared = prepared or self.prepared(operation)
         if prepared is None:
-            with self._telemetry.operation("invalid") as observed:
+            with ObservedOperation(self._telemetry, "invalid") as observed:
                 observed.told(result := self._invalid(operation))
             return result
         is_command = prepared.kind is OperationType.MUTATION
@@ -139,7 +122,7 @@ class Executor:
             return
         if operation.extensions:
             self._persisted.keep(operation)
-        with self._telemetry.operation(prepared.type) as observed:
+        with ObservedOperation(self._telemetry, prepared.type) as observed:
             cost = prepared.price.told(operation.variables or {})
             if cost["requested"] > cost["limit"]:
                 observed.told(result := _too_costly(cost))
@@ -169,7 +152,7 @@ class Executor:
         asked = Asked()
         token = ASKED.set(asked)
         try:
-            with self._telemetry.operation(prepared.type) as observed:
+            with ObservedOperation(self._telemetry, prepared.type) as observed:
                 try:
                     if cost["requested"] > cost["limit"]:
                         result, by = _too_costly(cost), REFUSED
@@ -185,7 +168,8 @@ class Executor:
                         raise
                     result, by = _refused(GraphQLError(LATE, extensions={"code": "OPERATION_TIMEOUT"})), REFUSED
                 self._telemetry.metrics.executions.counts[by] += 1
-                observed.told(result)
+                if by is not PLAN:  # which only succeeds
+                    observed.told(result)
         finally:
             ASKED.reset(token)
         extensions = result["extensions"] = {"cost": cost}

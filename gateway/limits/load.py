@@ -31,7 +31,10 @@ def identity_of(scope: Scope) -> str:
 def address_of(scope: Scope) -> str:
     """Where who asks is: the peer, or whom a trusted proxy names."""
     client = scope.get("client")
-    return network_of(client[0]) if client else ""
+    if not client:
+        return ""
+    address: str = client[0]
+    return _network_of(address) if ":" in address else address
 
 
 def limited(wait_s: float) -> Shed:
@@ -63,19 +66,18 @@ class Load:
         sockets: Held | None = None,
         subscriptions: Held | None = None,
     ) -> None:
+        self._by_identity = by_identity
         self._by_address = by_address
-        self._rates: list[tuple[Rate, Key]] = [
-            (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
-        ]
         self._shared: list[tuple[SharedRate, Key]] = []
-        self.has_rates = bool(self._rates)
+        self.has_rates = bool(by_identity or by_address)
         """Whether it matters what is asked for."""
         self._sockets = sockets or Held(0, 0)
         self._subscriptions = subscriptions or Held(0, 0)
 
     def share(self, container: Container) -> None:
         """Keep the rates from now on together with the other processes that have the container."""
-        self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in self._rates]
+        rates: list[tuple[Rate | None, Key]] = [(self._by_identity, identity_of), (self._by_address, address_of)]
+        self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in rates if rate]
 
     def arrive(self, scope: Scope) -> None:
         """Take one from where something is asked, before it is looked at. Raises Shed if there is less."""
@@ -100,9 +102,10 @@ class Load:
             await shared.close()
 
     def _take(self, scope: Scope, cost: int) -> None:
-        for rate, key in self._rates:
-            if wait := rate.take(key(scope), cost):
-                raise limited(wait)
+        if self._by_identity and (wait := self._by_identity.take(identity_of(scope), cost)):
+            raise limited(wait)
+        if self._by_address and (wait := self._by_address.take(address_of(scope), cost)):
+            raise limited(wait)
 
     def socket(self, scope: Scope) -> "_held":
         """A socket, while in the context, which raises Shed."""

@@ -21,14 +21,21 @@ class Rate:
 
         What costs more than a burst costs all of it.
         """
-        now, cost = self._clock(), min(cost, self.burst)
-        left, since = self._left.pop(key, (self.burst, now))
-        left = min(self.burst, left + (now - since) * self.per_second)
-        missing = cost - left
-        self._left[key] = (left if missing > 0 else left - cost, now)
-        if len(self._left) > MAX_KEYS:
+        now, left = self._clock(), self.burst
+        if cost > self.burst:
+            cost = self.burst
+        bucket = self._left.get(key)
+        if bucket is not None:
+            self._left.move_to_end(key)
+            before, since = bucket
+            left = min(left, before + (now - since) * self.per_second)
+        elif len(self._left) == MAX_KEYS:
             self._left.popitem(last=False)
-        return max(0.0, missing / self.per_second)
+        if left < cost:
+            self._left[key] = left, now
+            return (cost - left) / self.per_second
+        self._left[key] = left - cost, now
+        return 0.0
 
 
 class Pace:

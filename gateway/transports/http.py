@@ -69,26 +69,28 @@ class Http:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
         context = await context_of(scope, self._limits.load)
         operation = await read_operation(scope, headers, receive, self._limits)
-        if self._limits.load.has_rates:
+        prepared = (
             await charge(self._limits.load, scope, self._executor, operation)
+            if self._limits.load.has_rates
+            else self._executor.prepared(operation)
+        )
         if takes_parts and self._executor.kind(operation) is OperationType.SUBSCRIPTION:
             with self._limits.load.subscription(scope):
                 parts = multipart.Parts()
                 drain = scope["state"]["gateway"].drain
                 await respond(self._executor, operation, context, parts, self._keep_alive_s, drain, receive, send)
             return None
-        work = self._executor.execute(operation, context, self._answerable(operation, scope["method"]))
+        self._check_single(operation, prepared, scope["method"])
+        work = self._executor.execute(operation, context, prepared)
         return await watched(work, partial(while_connected, scope))
 
-    def _answerable(self, operation: Operation, method: str = "POST") -> Prepared | None:
-        """The operation, if it is valid. Raises Refused for what has no single answer, and for commands by GET."""
-        prepared = self._executor.prepared(operation)
+    def _check_single(self, operation: Operation, prepared: Prepared | None, method: str = "POST") -> None:
+        """Raises Refused for what has no single answer, and for commands by GET."""
         kind = prepared.kind if prepared else self._executor.kind(operation)
         if kind is OperationType.SUBSCRIPTION:
             raise Refused(406, f"A subscription is answered by {multipart.Parts.media_type}; accept that.")
         if kind is OperationType.MUTATION and method == "GET":
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-        return prepared
 
     def directly(self, scope: Mapping[str, Any]) -> Directly | None:
         """What answers POSTs with such a scope as `__call__` does, past ASGI; None where there is more to it."""
@@ -116,7 +118,7 @@ class Http:
         exchange: Exchange,
         body: bytes,
     ) -> None:
-        limits = self._limits
+        limits, executor = self._limits, self._executor
         scope = {"client": exchange.client, "headers": given, "state": exchange.app_state}
         id = new_id()
         lines = b"content-type: %b\r\n%b: %b\r\n" % (media_type, REQUEST_ID, id)
@@ -125,9 +127,13 @@ class Http:
             limits.running.admit()
             context = await context_of(scope, limits.load)
             operation = posted(scope, body, limits)
-            if limits.load.has_rates:
-                await charge(limits.load, scope, self._executor, operation)
-            result = await self._executor.execute(operation, context, self._answerable(operation))
+            prepared = (
+                await charge(limits.load, scope, executor, operation)
+                if limits.load.has_rates
+                else executor.prepared(operation)
+            )
+            self._check_single(operation, prepared)
+            result = await executor.execute(operation, context, prepared)
             answer, more = written(result, self._compress_bytes, headers)
             status = status_of(result, media_type)
         except asyncio.CancelledError:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.answers import ANSWER_NOW, BODY, WHEN_GONE, AnswerNow
 from gateway.execution import Executor, NotExecutable, Operation, Result
+from gateway.execution.documents import Prepared
 from gateway.json import NotJson, decode, encode
 from gateway.limits.configured import Limits
 from gateway.limits.load import PREPARING, Load
@@ -130,11 +131,15 @@ def posted(scope: Scope, body: bytes, limits: Limits) -> Operation:
     return limits.found(operation, len(body))
 
 
-async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> None:
-    """Charge the client for what it asks. Raises Shed if that is too much."""
-    if not executor.knows(operation):
+async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> Prepared | None:
+    """The operation, if it is valid, for which the client is charged. Raises Shed if that is too much."""
+    known, variables = executor.known(operation), operation.variables or {}
+    prepared = known.prepared(operation.operation_name) if known else None
+    if not known or (prepared and not prepared.knows_plan(variables)):
         await load.charge(scope, PREPARING)
-    await load.charge(scope, max(1, executor.cost(operation)))
+        prepared = executor.prepared(operation)
+    await load.charge(scope, max(1, prepared.cost(variables)) if prepared else 1)
+    return prepared
 
 
 def written(result: Result, compress_bytes: int, headers: Headers) -> tuple[bytes, GivenHeaders]:

@@ -38,7 +38,7 @@ class Group:
     """Applies commits; one whose condition does not hold leaves the others alone."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
-        self._db = connection
+        self._db = connection.cursor()
         self._clock = clock
         self._purge_at = 0.0
 

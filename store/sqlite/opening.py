@@ -14,6 +14,8 @@ from store.sqlite import sql
 APPLICATION_ID = 0x43515253  # "CQRS": marks a file as ours
 FORMAT = 1
 BUSY_MS = 5_000
+CACHE_KIB = 32 * 1024
+"""Of pages that each connection keeps at most; what is not there is read from the file again."""
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -22,9 +24,11 @@ def connect(path: str) -> sqlite3.Connection:
         if path != ":memory:":
             Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
         # The writer's connection is used on its thread only, but opened and closed on the loop's.
-        return sqlite3.connect(
+        db = sqlite3.connect(
             path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
         )
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        return db
     except OSError as error:
         raise StoreUnusable(f"the data folder {str(Path(path).parent)!r} cannot be made: {error.strerror}") from error
     except ValueError as error:

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanContext, StatusCode
 from gateway.logs import JsonFormatter
 from gateway.otel import OpenTelemetry
 from gateway.settings import read_settings
-from gateway.telemetry import Telemetry
+from gateway.telemetry import ObservedOperation, Telemetry
 from gateway.tracing import Tracing, open_tracing
 from projector.orders import PROJECTIONS
 from projector.worker import drain
@@ -226,7 +226,7 @@ async def test_a_frame_links_to_the_command_that_it_shows(traced: Traced, nonsen
 
 
 def test_a_stream_that_another_task_closes_ends_its_span(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
-    operation = spans.telemetry.operation("subscription")
+    operation = ObservedOperation(spans.telemetry, "subscription")
     Context().run(operation.__enter__)
     Context().run(operation.__exit__, GeneratorExit, GeneratorExit(), None)
     assert spans.one("graphql").attributes == {"graphql.operation.type": "subscription", "outcome": "CANCELLED"}

@@ -13,6 +13,8 @@ from gateway.execution.documents import Document, Documents
 from gateway.execution.plans import Plan
 from gateway.execution.selections import NotCompiled
 from gateway.json import encode
+from gateway.limits.load import PREPARING, Load
+from gateway.transports.requests import charge
 from tests.schema.api import EXECUTOR, SCHEMA
 
 NESTED = '{ order(id: "x") { ' + "... { " * 60 + "id" + " }" * 60 + " } }"
@@ -53,7 +55,7 @@ def test_there_is_a_bound_to_how_many_documents_are_kept_however_short_they_are(
     documents = Documents(SCHEMA)
     texts = [f"{{ n{number}: __typename }}" for number in range(20)]
     kept = [documents.get(text) for text in texts]
-    assert sum(documents.knows(text) for text in texts) == 10
+    assert sum(documents.known(text) is not None for text in texts) == 10
     assert documents.get(texts[0]) is not kept[0]
 
 
@@ -75,7 +77,7 @@ def test_what_is_pinned_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
     pinned = documents.pin("{ __typename }")
     for number in range(20):
         documents.get(f"{{ n{number}: __typename }}")
-    assert documents.knows("{ __typename }")
+    assert documents.known("{ __typename }")
     assert documents.get("{ __typename }") is pinned
 
 
@@ -120,22 +122,38 @@ def test_a_document_that_is_forgotten_keeps_no_plan(monkeypatch: pytest.MonkeyPa
     assert plans_alive() == before
 
 
-def test_a_plan_that_was_not_made_is_something_new() -> None:
+class Noting(Load):
+    """Charges nobody, and takes note of what it would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.costs: list[int] = []
+
+    async def charge(self, scope: object, cost: int) -> None:
+        self.costs.append(cost)
+
+
+async def test_a_plan_that_was_not_made_is_charged_as_something_new() -> None:
     executor = Executor(SCHEMA)
     way, other = list(ways())[:2]
-    assert not executor.knows(Operation(SWITCHED % "q", variables=way))
-    prepared = executor.prepared(Operation(SWITCHED % "q"))
-    assert prepared
-    prepared.plan(way)
-    assert executor.knows(Operation(SWITCHED % "q", variables=way))
-    assert not executor.knows(Operation(SWITCHED % "q", variables=other))
-    assert executor.knows(Operation(SWITCHED % "q"))  # for which there is none
     many = "query(" + "".join(f"$s{n}: Boolean! " for n in range(5)) + ") {"
     many += "".join(f" a{n}: __typename @skip(if: $s{n})" for n in range(5)) + " }"
-    executor.document(Operation(many))
-    assert executor.knows(Operation(many))  # nor for this
-    executor.document(Operation("{ wrong }"))
-    assert executor.knows(Operation("{ wrong }"))
+
+    async def costs(text: str, variables: dict[str, bool] | None = None, *, planned: bool = False) -> list[int]:
+        load = Noting()
+        prepared = await charge(load, {}, executor, Operation(text, variables=variables))
+        if planned:
+            assert prepared
+            assert isinstance(prepared.plan(variables or {}), Plan)
+        return load.costs
+
+    assert await costs(SWITCHED % "q", way) == [PREPARING, 1]
+    assert await costs(SWITCHED % "q", way, planned=True) == [PREPARING, 1]
+    assert await costs(SWITCHED % "q", way) == [1]
+    assert await costs(SWITCHED % "q", other) == [PREPARING, 1]
+    assert await costs(SWITCHED % "q") == [1]  # for which there is none
+    assert [await costs(many), await costs(many)] == [[PREPARING, 1], [1]]  # nor for this
+    assert [await costs("{ wrong }"), await costs("{ wrong }")] == [[PREPARING, 1], [1]]
 
 
 def test_an_operation_is_found_by_its_name() -> None:
