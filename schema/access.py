@@ -78,8 +78,8 @@ def allow(scope: str, owner: Owner | None = None, otherwise: Otherwise | None = 
                 return _failing(refused)
             return stream
 
-        async def value(self: Any, info: Info[Viewing, Any], **arguments: Any) -> Any:
-            return await access.answer(resolve, self, info, arguments)
+        def value(self: Any, info: Info[Viewing, Any], **arguments: Any) -> Any:
+            return access.answer(resolve, self, info, arguments)
 
         return _declared(wraps(resolve)(frames if isasyncgenfunction(resolve) else value), access)  # type: ignore[return-value]
 

@@ -129,8 +129,8 @@ class Plan:
         variables = self._read(given)
         resolved: dict[str, Any] = {}
         if len(self.roots) == 1:
-            for key, root in self.roots.items():
-                return {key: await _answered(key, root, variables, context, resolved)}
+            ((key, root),) = self.roots.items()
+            return {key: await _answered(key, root, variables, context, resolved)}
         answers = (_answered(key, root, variables, context, resolved) for key, root in self.roots.items())
         answered = await asyncio.gather(*answers, return_exceptions=True)
         for one in answered:

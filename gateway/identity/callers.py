@@ -41,6 +41,10 @@ class Callers(Generic[C]):
         """The context of who says nothing of themselves."""
         return self._nobody
 
+    def says_nothing(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request with these headers, their names in lower case, says nothing of who asks."""
+        return self._identification.header not in headers and AUTHORIZATION not in headers
+
     async def of(self, headers: Iterable[tuple[bytes, bytes]]) -> C:
         """The context for a request with these headers, their names in lower case. Raises Unauthenticated."""
         wanted, given, bearer = self._identification.header, None, False

@@ -28,7 +28,9 @@ class Rate:
         if bucket is not None:
             self._left.move_to_end(key)
             before, since = bucket
-            left = min(left, before + (now - since) * self.per_second)
+            refilled = before + (now - since) * self.per_second
+            if refilled < left:
+                left = refilled
         elif len(self._left) == MAX_KEYS:
             self._left.popitem(last=False)
         if left < cost:

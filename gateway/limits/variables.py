@@ -10,14 +10,11 @@ LEAST_BYTES = 2
 
 def values_in(variables: Mapping[str, Any], at_most: int = sys.maxsize) -> int:
     """How many values, lists and objects among them; more than `at_most` as soon as it is known that there are more."""
-    count, inner = len(variables), [*_nested(variables.values())]
+    count, inner = len(variables), [one for one in variables.values() if type(one) is dict or type(one) is list]
     while inner and count <= at_most:
         value = inner.pop()
         count += len(value)
         if count <= at_most:
-            inner += _nested(value.values() if type(value) is dict else value)
+            values = value.values() if type(value) is dict else value
+            inner += [one for one in values if type(one) is dict or type(one) is list]
     return count
-
-
-def _nested(values: Any) -> list[Any]:
-    return [value for value in values if type(value) is dict or type(value) is list]

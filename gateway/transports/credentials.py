@@ -3,7 +3,6 @@
 from starlette.types import Scope
 
 from gateway.identity import Unauthenticated
-from gateway.limits.load import Load
 from gateway.transports.messages import Closing, Code
 from gateway.transports.requests import Refused
 from gateway.wiring import Context, Gateway
@@ -12,10 +11,8 @@ EXPIRED = "Token expired"
 RETRY_AFTER_S = 10
 
 
-async def context_of(scope: Scope, load: Load) -> Context:
-    """What the resolvers of a request are given. Raises Refused (RFC 6750, 3), and Shed before it looks at anything."""
-    if load.has_rates:
-        load.arrive(scope)
+async def context_of(scope: Scope) -> Context:
+    """What the resolvers of a request are given. Raises Refused (RFC 6750, 3)."""
     gateway: Gateway = scope["state"]["gateway"]
     try:
         context = await gateway.callers.of(scope["headers"])

@@ -34,6 +34,7 @@ from gateway.transports.requests import (
     written,
 )
 from gateway.transports.streams import respond
+from gateway.wiring import Context
 
 
 class Http:
@@ -67,7 +68,9 @@ class Http:
         takes_parts = multipart.accepted(headers.get(b"accept", b""))
         if media_type is None and not takes_parts:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
-        context = await context_of(scope, self._limits.load)
+        if self._limits.load.has_rates:
+            self._limits.load.arrive(scope)
+        context = await context_of(scope)
         operation = await read_operation(scope, headers, receive, self._limits)
         prepared = (
             await charge(self._limits.load, scope, self._executor, operation)
@@ -108,12 +111,15 @@ class Http:
             or self._executor.is_traced
         ):
             return None
-        return partial(self._answer_directly, scope["headers"], headers, media_type)
+        callers = scope["state"]["gateway"].callers
+        nobody = callers.nobody if callers.says_nothing(headers) else None
+        return partial(self._answer_directly, scope["headers"], headers, nobody, media_type)
 
     async def _answer_directly(
         self,
         given: GivenHeaders,
         headers: Headers,
+        nobody: Context | None,
         media_type: bytes,
         exchange: Exchange,
         body: bytes,
@@ -125,7 +131,9 @@ class Http:
         known = KNOWN.set({"request_id": id.decode()})
         try:
             limits.running.admit()
-            context = await context_of(scope, limits.load)
+            if limits.load.has_rates:
+                limits.load.arrive(scope)
+            context = nobody or await context_of(scope)
             operation = posted(scope, body, limits)
             prepared = (
                 await charge(limits.load, scope, executor, operation)

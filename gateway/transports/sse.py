@@ -53,7 +53,9 @@ class EventStream:
         """Stream until the source ends or the client goes away; refuse what is no request for events."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            context = await context_of(scope, self._limits.load)
+            if self._limits.load.has_rates:
+                self._limits.load.arrive(scope)
+            context = await context_of(scope)
             operation = await self._asked(scope, headers, receive)
             if cursor := headers.get(b"last-event-id"):
                 operation = continued(self._executor, operation, cursor.decode("latin-1"))

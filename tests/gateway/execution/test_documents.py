@@ -129,7 +129,7 @@ class Noting(Load):
         super().__init__()
         self.costs: list[int] = []
 
-    async def charge(self, scope: object, cost: int) -> None:
+    def take(self, scope: object, cost: int) -> None:
         self.costs.append(cost)
 
 
