@@ -8,6 +8,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from gateway.logs import bound
 from gateway.metrics import Metrics
 from gateway.observed import ObservedContainer, ObservedStore
@@ -88,42 +90,41 @@ class Telemetry:
         await asyncio.to_thread(self.tracing.close)
 
 
-class ObservedOperation:
+class ObservedOperation(msgspec.Struct):
     """A GraphQL operation, counted, timed and traced while in the context; it is told results."""
 
-    __slots__ = ("_kind", "_outcome", "_span", "_started", "_telemetry", "_tell")
-
-    def __init__(self, telemetry: Telemetry, kind: str) -> None:
-        self._telemetry = telemetry
-        self._kind = kind
-        self._outcome = "SUCCESS"
-        self._started = perf_counter()
+    telemetry: Telemetry
+    kind: str
+    outcome: str = "SUCCESS"
+    started: float = msgspec.field(default_factory=perf_counter)
+    span: Any = None
+    tell: Any = None
 
     def __enter__(self) -> Self:
-        if self._kind == SUBSCRIPTION:
-            self._telemetry.metrics.subscribers.inc()
-        if self._telemetry.tracing.on:
-            self._span = self._telemetry.tracing.span("graphql")
-            self._tell = self._span.__enter__()
+        if self.kind == SUBSCRIPTION:
+            self.telemetry.metrics.subscribers.inc()
+        if self.telemetry.tracing.on:
+            self.span = self.telemetry.tracing.span("graphql")
+            self.tell = self.span.__enter__()
         return self
 
     def told(self, result: Mapping[str, Any]) -> None:
         """Take note of a result; the last one says what became of the operation, unless it is ended from outside."""
         errors = result.get("errors")
-        self._outcome = str(errors[0].get("extensions", {}).get("code", "INVALID")) if errors else "SUCCESS"
+        self.outcome = str(errors[0].get("extensions", {}).get("code", "INVALID")) if errors else "SUCCESS"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if error is not None:
-            self._outcome = "INVALID" if isinstance(error, Exception) else "CANCELLED"
-        if self._telemetry.tracing.on:
-            self._tell({"graphql.operation.type": self._kind, "outcome": self._outcome})
-            self._span.__exit__(kind, error, at)
-        metrics = self._telemetry.metrics
-        metrics.operations.counts[self._kind, self._outcome] += 1
-        if self._kind == SUBSCRIPTION:
+            self.outcome = "INVALID" if isinstance(error, Exception) else "CANCELLED"
+        if self.telemetry.tracing.on:
+            self.tell({"graphql.operation.type": self.kind, "outcome": self.outcome})
+            self.span.__exit__(kind, error, at)
+        metrics = self.telemetry.metrics
+        metrics.operations.counts[self.kind, self.outcome] += 1
+        if self.kind == SUBSCRIPTION:
             metrics.subscribers.dec()
         else:
-            metrics.operation_seconds.observe(self._kind, perf_counter() - self._started)
+            metrics.operation_seconds.observe(self.kind, perf_counter() - self.started)
 
 
 def open_telemetry(settings: Settings) -> Telemetry:

@@ -1,14 +1,14 @@
 """What answers the operation that is being executed: so that the answer can say how fresh it is."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(msgspec.Struct):
     """The read containers that an answer was read from, and whether it shows the writes that it was asked to show."""
 
-    containers: set[str] = field(default_factory=set)
+    containers: set[str] = msgspec.field(default_factory=set)
     satisfied: bool = True
 
 

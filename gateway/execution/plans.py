@@ -34,19 +34,16 @@ class Bail(Exception):
         self.resolved = resolved or {}
 
 
-class Asking:
+class Asking(msgspec.Struct):
     """What a resolver is given in place of the reference executor's information: its context, and views to read."""
 
-    __slots__ = ("_views", "context", "share")
-
-    def __init__(self, context: Any, views: Mapping[type, type], share: Share | None = None) -> None:
-        self.context = context
-        self.share = share
-        self._views = views
+    context: Any
+    views: Mapping[type, type]
+    share: Share | None = None
 
     def view(self, whole: type[T]) -> type[T]:
         """The part of a read document that is selected; all of it where it cannot be decoded in part."""
-        return self._views.get(whole, whole)
+        return self.views.get(whole, whole)
 
 
 @dataclass(frozen=True)
