@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.settings import settings
 from azure.cosmos.aio import CosmosClient
 
 from store.cosmos.errors import reading
@@ -26,6 +27,8 @@ async def connect(url: str, key: str | None) -> AsyncIterator[CosmosClient]:
     It shows `key`, or without one the process' own identity (azure-identity, the extra `azure`). Raises StoreUnusable
     for a refused key or identity, Unavailable when nothing answers.
     """
+    # Otherwise the SDK asks the environment several times for each request.
+    settings.tracing_enabled = settings.tracing_enabled()
     # An own session: the SDK's looks for proxies in the environment, twice for each request and in threads.
     async with (
         _credential(key) as credential,

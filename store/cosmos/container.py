@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from store.cosmos import feed
 from store.cosmos.errors import OWNER_MISSING, SESSION_AHEAD, Headers, reading, sub_status, tell, writing
+from store.cosmos.session import Session
 from store.cosmos.sql import compile_count, compile_query, in_order
 from store.errors import Throttled
 from store.port import (
@@ -40,7 +40,6 @@ BUSY_DEADLINE_S = 5.0
 POLL_S = 0.25
 """Seconds after which another process may have committed something."""
 """How often a waiting task looks whether another process has committed."""
-REMEMBERED_SESSIONS = 10_000
 
 SENT_ONCE: dict[str, Any] = {"retry_connect": 0, "retry_read": 0, "retry_write": 0}
 
@@ -63,8 +62,7 @@ class CosmosContainer:
         self._name = f"container {spec.name!r}"
         self._proxy = proxy
         self._signal = Signal()
-        # The SDK does not note the session of a batch, so reads behind it might be older than it (observed, 4.17.1).
-        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._session = Session()
 
     async def warm(self) -> None:
         """Have the SDK learn what it needs to know of the container before the first request is in a hurry."""
@@ -93,7 +91,7 @@ class CosmosContainer:
 
         async def one(range_: FeedRange) -> int:
             async with reading(self._name, self._charge("query")):
-                options = {**self._options("query", None), "feed_range": feed.to_sdk(range_)}
+                options = {**self._options("query"), "feed_range": feed.to_sdk(range_)}
                 numbers: Any = self._proxy.query_items(text, parameters=parameters, **options)
                 return sum([int(number) async for number in numbers])
 
@@ -175,7 +173,7 @@ class CosmosContainer:
         charge = self._charge("read")
         async with reading(self._name, charge):
             try:
-                body = await self._proxy.read_item(id, partition, **self._options("read", partition))
+                body = await self._proxy.read_item(id, partition, **self._options("read"))
             except CosmosResourceNotFoundError as error:
                 if sub_status(error) in (OWNER_MISSING, SESSION_AHEAD):
                     raise
@@ -186,7 +184,7 @@ class CosmosContainer:
     async def _ask(self, query: Query, **scope: Any) -> list[Document]:
         """One document more than the page holds, if there are that many in the scope."""
         text, parameters = compile_query(query)
-        options = self._options("query", query.partition) | scope
+        options = self._options("query") | scope
         found: list[Document] = []
         async with reading(self._name, self._charge("query")):
             items = self._proxy.query_items(text, parameters=parameters, max_item_count=query.limit + 1, **options)
@@ -208,15 +206,8 @@ class CosmosContainer:
                 return answers
 
     async def _send(self, partition: str, operations: list[Any]) -> list[Etag | None]:
-        async with writing(self._name, self._charge("batch")):
-            results = await self._proxy.execute_item_batch(
-                operations, partition, response_hook=self._hook("batch"), **SENT_ONCE
-            )
-        if session := results.get_response_headers().get("x-ms-session-token"):
-            self._sessions[partition] = session
-            self._sessions.move_to_end(partition)
-            if len(self._sessions) > REMEMBERED_SESSIONS:
-                self._sessions.popitem(last=False)
+        with writing(self._name, self._charge("batch")):
+            results = await self._proxy.execute_item_batch(operations, partition, **self._options("batch"), **SENT_ONCE)
         return [result.get("eTag") for result in results]
 
     def _operation(self, partition: str, write: Write) -> Any:
@@ -240,14 +231,15 @@ class CosmosContainer:
         expires = body["_ts"] + body["ttl"] if "ttl" in body else None
         return Document(body[self.spec.partition_key], body["id"], body["_etag"], body, expires)
 
-    def _options(self, kind: str, partition: str | None) -> dict[str, Any]:
-        options: dict[str, Any] = {"response_hook": self._hook(kind)}
-        if partition is not None and (session := self._sessions.get(partition)):
-            options["session_token"] = session
-        return options
+    def _options(self, kind: str) -> dict[str, Any]:
+        return {"response_hook": self._hook(kind), **self._session.options}
 
     def _charge(self, kind: str) -> Callable[[Mapping[str, Any]], None]:
         return partial(self._note_charge, self.spec.name, kind)
 
     def _hook(self, kind: str) -> Any:
-        return lambda headers, body: self._note_charge(self.spec.name, kind, headers)
+        def hook(headers: Headers, body: object) -> None:
+            self._session.note(headers)
+            self._note_charge(self.spec.name, kind, headers)
+
+        return hook

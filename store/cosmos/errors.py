@@ -5,8 +5,8 @@ for writes that were applied (azure-cosmos 4.17.1, observed). So a write that go
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -14,6 +14,7 @@ from azure.cosmos.exceptions import CosmosBatchOperationError
 
 from store.errors import (
     Conflict,
+    ConflictReason,
     OutcomeUnknown,
     StoreError,
     StoreUnusable,
@@ -28,7 +29,7 @@ OWNER_MISSING = 1003
 """Substatus of a 404 that is about the container or the database, not about the item."""
 SESSION_AHEAD = 1002
 """Substatus of a 404 from replicas that have not seen yet what this session has: it says nothing about the item."""
-REASONS = {409: "exists", 412: "changed", 404: "missing"}
+REASONS: Mapping[int, ConflictReason] = {409: "exists", 412: "changed", 404: "missing"}
 BUSY = (410, 429, 449)
 """Not applied, and worth another try: the partition moves (split, merge), units are spent, a write is in the way."""
 SETTLED = (400, 401, 403)
@@ -36,48 +37,66 @@ SETTLED = (400, 401, 403)
 
 Headers = Mapping[str, Any]
 Charge = Callable[[Headers], None]
+Kind = type[BaseException] | None
 
 
-@asynccontextmanager
-async def reading(what: str, charge: Charge | None = None) -> AsyncIterator[None]:
+class reading:  # used as a function is; generators would cost more, and most requests fail not
     """Translate what a read raises: nothing it does leaves a doubt. `charge` is told the headers of a refusal."""
-    try:
-        with _while_open():
-            async with asyncio.timeout(READ_DEADLINE_S):
-                yield
-    except HttpResponseError as error:
-        tell(error, charge)
-        raise _common(error, what) or Unavailable(f"{what}: {_said(error)}") from error
-    except (AzureError, TimeoutError) as error:
-        raise Unavailable(f"{what}: {_silent(error)}") from error
+
+    __slots__ = ("_charge", "_timeout", "_what")
+
+    def __init__(self, what: str, charge: Charge | None = None) -> None:
+        self._what = what
+        self._charge = charge
+        self._timeout = asyncio.timeout(READ_DEADLINE_S)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, kind: Kind, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, at)
+        except TimeoutError as late:
+            error = late
+        match error:
+            case HttpResponseError():
+                tell(error, self._charge)
+                raise _common(error, self._what) or Unavailable(f"{self._what}: {_said(error)}") from error
+            case AzureError() | TimeoutError():
+                raise Unavailable(f"{self._what}: {_silent(error)}") from error
+            case RuntimeError():
+                _check_open(error)
 
 
-@asynccontextmanager
-async def writing(what: str, charge: Charge) -> AsyncIterator[None]:
+class writing:  # as well
     """Translate what a batch raises: which condition did not hold, or that nobody knows."""
-    try:
-        with _while_open():
-            yield
-    except CosmosBatchOperationError as error:
-        tell(error, charge)
-        if error.status_code in REASONS and error.error_index is not None:
-            raise Conflict(error.error_index, REASONS[error.status_code]) from error  # type: ignore[arg-type]
-        raise _unsettled(error, what) from error
-    except HttpResponseError as error:
-        tell(error, charge)
-        raise _unsettled(error, what) from error
-    except (AzureError, TimeoutError) as error:
-        raise OutcomeUnknown(f"{what}: {_silent(error)}") from error
+
+    __slots__ = ("_charge", "_what")
+
+    def __init__(self, what: str, charge: Charge) -> None:
+        self._what = what
+        self._charge = charge
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Kind, error: BaseException | None, at: TracebackType | None) -> None:
+        match error:
+            case CosmosBatchOperationError(status_code=int(status), error_index=int(index)) if status in REASONS:
+                tell(error, self._charge)
+                raise Conflict(index, REASONS[status]) from error
+            case HttpResponseError():
+                tell(error, self._charge)
+                raise _unsettled(error, self._what) from error
+            case AzureError() | TimeoutError():
+                raise OutcomeUnknown(f"{self._what}: {_silent(error)}") from error
+            case RuntimeError():
+                _check_open(error)
 
 
-@contextmanager
-def _while_open() -> Iterator[None]:
-    """Translate what aiohttp says, as a RuntimeError, of a session that is closed."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "Session is closed" not in str(error):
-            raise
+def _check_open(error: RuntimeError) -> None:
+    """Translate what aiohttp says of a session that is closed."""
+    if "Session is closed" in str(error):
         raise Unavailable("the store is closed") from error
 
 

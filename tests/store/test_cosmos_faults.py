@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from azure.cosmos.partition_key import PartitionKey
 
 from store import (
     Conflict,
@@ -247,6 +248,28 @@ async def test_a_read_behind_a_commit_carries_its_session(notes: Container, serv
     await keep(notes, "ada", "n1")
     server.faults.lag()
     assert await notes.read("ada", "n1")
+
+
+async def test_a_read_behind_a_feed_is_as_new_as_what_that_showed(notes: Container, server: Emulator) -> None:
+    async with opened(server) as elsewhere:
+        await keep(elsewhere.container("notes"), "ada", "n1")
+    for scope in await notes.feed_ranges():
+        await notes.changes(scope, Start.BEGINNING)
+    server.faults.lag()
+    assert await notes.read("ada", "n1")
+
+
+async def test_a_request_of_a_session_needs_no_hash_of_its_partition_key(
+    notes: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keep(notes, "ada", "n1")
+    hashed: list[str] = []
+    monkeypatch.setattr(
+        PartitionKey, "_get_epk_range_for_partition_key", lambda self, pk_value: hashed.append(pk_value)
+    )
+    assert await notes.read("ada", "n1")
+    await keep(notes, "ada", "n2")
+    assert not hashed
 
 
 async def test_replicas_that_stay_behind_do_not_make_a_document_missing(notes: Container, server: Emulator) -> None:
