@@ -5,10 +5,10 @@ Labels hold names of ours (commands, codes, containers, projections), never what
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -26,7 +26,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Tally(Collector):
-    """A counter, or the buckets of a histogram, of what happens on the loop only and so often that locks would tell."""
+    """A counter of what happens on the loop only, and so often that locks would tell."""
 
     def __init__(self, name: str, meaning: str, *labels: str) -> None:
         self._family = name, meaning, labels
@@ -42,28 +42,46 @@ class Tally(Collector):
         yield family
 
 
-class Timings(Collector):
-    """A histogram of seconds, as cheap."""
+class Levels(Collector):
+    """A gauge, as cheap."""
 
-    def __init__(self, name: str, meaning: str, label: str) -> None:
+    def __init__(self, name: str, meaning: str, *labels: str) -> None:
+        self._family = name, meaning, labels
+        self.values: dict[tuple[str, ...], float] = {}
+        """By the values of the labels."""
+
+    def collect(self) -> Iterator[Metric]:
+        """What there is."""
+        name, meaning, labels = self._family
+        family = GaugeMetricFamily(name, meaning, labels=labels)
+        for values, level in self.values.items():
+            family.add_metric(values, level)
+        yield family
+
+
+class Spread(Collector):
+    """A histogram, as cheap: of seconds, or of what the bounds are given for."""
+
+    def __init__(self, name: str, meaning: str, label: str, bounds: Sequence[float] = SECONDS) -> None:
         self._family = name, meaning, label
+        self._bounds = bounds
         self._counts: dict[str, list[int]] = {}
         self._sums: dict[str, float] = defaultdict(float)
 
-    def observe(self, value: str, seconds: float) -> None:
-        """Count something that took so long, by the value of the label."""
+    def observe(self, value: str, amount: float) -> None:
+        """Count something that took so long, or was so much, by the value of the label."""
         counts = self._counts.get(value)
         if counts is None:
-            counts = self._counts[value] = [0] * (len(SECONDS) + 1)
-        counts[bisect_left(SECONDS, seconds)] += 1
-        self._sums[value] += seconds
+            counts = self._counts[value] = [0] * (len(self._bounds) + 1)
+        counts[bisect_left(self._bounds, amount)] += 1
+        self._sums[value] += amount
 
     def collect(self) -> Iterator[Metric]:
         """What was counted."""
         name, meaning, label = self._family
         family = HistogramMetricFamily(name, meaning, labels=[label])
         for value, counts in self._counts.items():
-            bounds = [*map(floatToGoString, SECONDS), "+Inf"]
+            bounds = [*map(floatToGoString, self._bounds), "+Inf"]
             family.add_metric([value], list(zip(bounds, accumulate(counts), strict=True)), self._sums[value])
         yield family
 
@@ -76,16 +94,14 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
         self.commands = self._tally("gateway_commands", "Commands, by what became of them.", "command", "outcome")
-        self.command_seconds = self._timings(
-            "gateway_command_seconds", "Time from a command to its outcome.", "command"
-        )
+        self.command_seconds = self._spread("gateway_command_seconds", "Time from a command to its outcome.", "command")
         self.command_retries = self._tally(
             "gateway_command_retries", "Commits of a command beyond its first.", "command"
         )
         self.operations = self._tally(
             "gateway_operations", "GraphQL operations that ended, by what became of them.", "type", "outcome"
         )
-        self.operation_seconds = self._timings(
+        self.operation_seconds = self._spread(
             "gateway_operation_seconds", "Time that queries and mutations took.", "type"
         )
         self.executions = self._tally("gateway_executions", "Queries and mutations, by what executed them.", "by")
@@ -101,17 +117,13 @@ class Metrics:
             "gateway_unauthenticated", "Credentials that proved nothing, by why.", "reason"
         )
 
-        self.applied = self._counter("gateway_projection_applied", "Changes that were projected.", "projection")
-        self.batch_changes = self._histogram(
-            "gateway_projection_batch_changes", "Changes in a page.", SIZES, "projection"
-        )
-        self.batch_seconds = self._histogram(
-            "gateway_projection_batch_seconds", "Time that a page took.", SECONDS, "projection"
-        )
-        self.lag = self._gauge(
+        self.applied = self._tally("gateway_projection_applied", "Changes that were projected.", "projection")
+        self.batch_changes = self._spread("gateway_projection_batch_changes", "Changes in a page.", "projection", SIZES)
+        self.batch_seconds = self._spread("gateway_projection_batch_seconds", "Time that a page took.", "projection")
+        self.lag = self._levels(
             "gateway_projection_lag_seconds", "Age of the oldest change last found.", "projection", "range"
         )
-        self.checked = self._gauge(
+        self.checked = self._levels(
             "gateway_projection_checked_timestamp_seconds", "When the feed was last looked at.", "projection", "range"
         )
         self.projection_retries = self._counter(
@@ -136,19 +148,21 @@ class Metrics:
         self.registry.register(tally)
         return tally
 
-    def _timings(self, name: str, meaning: str, label: str) -> Timings:
-        timings = Timings(name, meaning, label)
-        self.registry.register(timings)
-        return timings
+    def _levels(self, name: str, meaning: str, *labels: str) -> Levels:
+        levels = Levels(name, meaning, *labels)
+        self.registry.register(levels)
+        return levels
+
+    def _spread(self, name: str, meaning: str, label: str, bounds: Sequence[float] = SECONDS) -> Spread:
+        spread = Spread(name, meaning, label, bounds)
+        self.registry.register(spread)
+        return spread
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(name, meaning, labels, registry=self.registry)
-
-    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(name, meaning, labels, registry=self.registry, buckets=buckets)
 
 
 class _Looked(Collector):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from time import perf_counter, time
 from types import TracebackType
 from typing import Any, Self
 
@@ -160,14 +160,14 @@ class _ProjectorTold(Observer):
 
     def applied(self, projection: str, page: Sequence[Document], seconds: float) -> None:
         metrics = self._metrics
-        metrics.applied.labels(projection).inc(len(page))
-        metrics.batch_changes.labels(projection).observe(len(page))
-        metrics.batch_seconds.labels(projection).observe(seconds)
+        metrics.applied.counts[(projection,)] += len(page)
+        metrics.batch_changes.observe(projection, len(page))
+        metrics.batch_seconds.observe(projection, seconds)
         self._tracing.projected(projection, page, seconds)
 
     def lag(self, projection: str, range: str, seconds: float) -> None:
-        self._metrics.lag.labels(projection, range).set(seconds)
-        self._metrics.checked.labels(projection, range).set_to_current_time()
+        self._metrics.lag.values[projection, range] = seconds
+        self._metrics.checked.values[projection, range] = time()
 
     def retried(self, projection: str, reason: str) -> None:
         self._metrics.projection_retries.labels(projection, reason).inc()
@@ -179,5 +179,5 @@ class _ProjectorTold(Observer):
         """Of a range that is followed elsewhere, this process knows no lag."""
         self._metrics.lease_moves.labels(projection, how).inc()
         if how in ("released", "lost"):
-            for gauge in (self._metrics.lag, self._metrics.checked):
-                gauge.remove(projection, range)
+            for levels in (self._metrics.lag, self._metrics.checked):
+                levels.values.pop((projection, range), None)

@@ -15,7 +15,7 @@ from projector.leases import Lease, LeaseLost, Timing
 from projector.patience import TRANSIENT, Patience
 from projector.projection import Projection
 from projector.tasks import ended, first_of, to_the_end
-from store import Changes, Container, Document, StoreError, Turns
+from store import Changes, Container, Document, Start, StoreError, Turns
 
 log = logging.getLogger(__name__)
 
@@ -69,23 +69,26 @@ class Follower:
                     await self._apply(page.documents)
                     self.patience.observer.applied(self.key, page.documents, clock.time() - started)
                 self.lease.advance(page.cursor, len(page.documents))
+                if page.documents and page.is_last:
+                    self._begin(Changes(page.cursor))
 
     async def _pages(self) -> AsyncGenerator[Changes, None]:
-        """The feed, page by page; while one is applied, the next is read."""
+        """The feed, page by page; while one is applied, the next is read if there may be one."""
         seen = 0
-        ahead = self._read(self.lease.position)
-        try:
-            while True:
-                page = await ahead
-                if page.documents:
-                    ahead = self._read(page.cursor)
+        page = await self._read(self.lease.position)
+        while True:
+            if page.is_last:
                 yield page
-                if not page.documents:
-                    wait = partial(self.source.wait_for_changes, seen, IDLE_S, self.lease.range)
-                    seen = await self.patience(self.key, wait)
-                    ahead = self._read(page.cursor)
-        finally:
-            await ended(ahead)
+                wait = partial(self.source.wait_for_changes, seen, IDLE_S, self.lease.range)
+                seen = await self.patience(self.key, wait)
+                page = await self._read(page.cursor)
+                continue
+            ahead = asyncio.create_task(self._read(page.cursor))
+            try:
+                yield page
+                page = await ahead
+            finally:
+                await ended(ahead)
 
     def _begin(self, page: Changes) -> None:
         """Tell how old what comes now is: 0 when nothing has come."""
@@ -94,9 +97,9 @@ class Follower:
         lag = seconds_between(oldest, self.now()) if oldest else 0.0
         self.patience.observer.lag(self.key, self.lease.range.id, lag)
 
-    def _read(self, cursor: Any) -> asyncio.Task[Changes]:
+    async def _read(self, cursor: str | Start) -> Changes:
         range_ = self.lease.range
-        return asyncio.create_task(self.patience(self.key, lambda: self.source.changes(range_, cursor, PAGE)))
+        return await self.patience(self.key, lambda: self.source.changes(range_, cursor, PAGE))
 
     async def _apply(self, documents: Sequence[Document]) -> None:
         """Project the documents; those that cannot be are parked, with what else of their key there is."""

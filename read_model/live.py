@@ -82,11 +82,11 @@ class _Feed:
                 pass
 
     async def _advance(self, range_: FeedRange) -> bool:
-        """Hand out a page; whether there was something in it."""
+        """Hand out a page; whether there may be more."""
         changes = await self.container.changes(range_, self.cursors[range_], PAGE)
         self.cursors[range_] = changes.cursor
         await self._hand_out(changes.documents)
-        return bool(changes.documents)
+        return not changes.is_last
 
 
 class Live:
@@ -152,7 +152,7 @@ class Live:
                         changed[document.partition, document.id] = document
                 if len(changed) > MOST_KEYS:
                     raise Lost
-                if not page.documents:
+                if page.is_last:
                     break
                 cursor = page.cursor
         return changed

@@ -293,11 +293,17 @@ Scope = FeedRange | Partition
 class Changes(msgspec.Struct, frozen=True, gc=False):
     """A page of the feed: the latest version of each changed document, in commit order per partition.
 
-    `cursor` continues behind this page. A page without documents says that nothing newer was there.
+    `cursor` continues behind this page. Of a page with documents, an engine may know that nothing newer was there.
     """
 
     cursor: str
     documents: list[Document] = []
+    known_last: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing newer was there: always so if there are no documents."""
+        return self.known_last or not self.documents
 
 
 class Container(Protocol):

@@ -21,6 +21,9 @@ async def documents_of(container: Container, partition: str) -> AsyncIterator[Do
 
 async def changes_up_to_now(container: Container, scope: Scope, after: str | Start) -> AsyncIterator[Changes]:
     """The pages behind `after`, until nothing newer is there. Raises StoreError."""
-    while (page := await container.changes(scope, after, PAGE)).documents:
-        yield page
-        after = page.cursor
+    is_last = False
+    while not is_last:
+        page = await container.changes(scope, after, PAGE)
+        if page.documents:
+            yield page
+        after, is_last = page.cursor, page.is_last

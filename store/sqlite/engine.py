@@ -268,7 +268,7 @@ class SQLiteContainer:
         rows = _execute(self._reader, sql.select_changes(self.spec.name, column), (key, lsn, self._clock(), limit))
         if not rows and lsn > self._last():
             raise CursorInvalid(f"the cursor is ahead of container {self.spec.name!r}: was an older file restored?")
-        return Changes(self._cursor(rows[-1][2] if rows else lsn), list(starmap(Document, rows)))
+        return Changes(self._cursor(rows[-1][2] if rows else lsn), list(starmap(Document, rows)), len(rows) < limit)
 
     async def backlog(self, scope: FeedRange, after: str | Start) -> int:
         """How many documents have changed in `scope` behind `after`."""
