@@ -53,7 +53,7 @@ class Telemetry:
         ):
             if self.tracing.on:
                 aggregates = replace(aggregates, container=ObservedContainer(aggregates.container, self.tracing))
-                command = replace(command, traceparent=self.tracing.traceparent)
+                command = msgspec.structs.replace(command, traceparent=self.tracing.traceparent)
             try:
                 applied = await execute(aggregates, command, committing)
                 outcome = "REPLAYED" if applied.replayed else "SUCCESS"

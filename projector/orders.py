@@ -48,6 +48,7 @@ DISPLAY = {
     OrderStatus.DELIVERED: "Delivered",
     OrderStatus.CANCELLED: "Cancelled",
 }
+STATUSES = {status: OrderStatus(status) for status in orders.OrderStatus}
 
 
 # ------------------------------------------------------------------------------------------- the order view
@@ -55,7 +56,7 @@ DISPLAY = {
 
 def order_view(order: orders.Order) -> OrderView:
     """The order as it is read. A successful command is answered with it before it is projected."""
-    address, status = order.shipping_address, OrderStatus(order.status)
+    address, status, total = order.shipping_address, STATUSES[order.status], order.total
     return OrderView(
         id=order.id,
         customer_id=order.customer_id,
@@ -64,19 +65,31 @@ def order_view(order: orders.Order) -> OrderView:
         status=status,
         status_display=DISPLAY[status],
         version=order.version,
-        items=tuple(_item(item, order.currency) for item in order.items),
+        items=tuple([_item(item, order.currency) for item in order.items]),
         item_count=len(order.items),
-        total=money(order.total, order.currency),
-        total_minor=order.total,
-        product_ids=tuple(item.sku for item in order.items),
+        total=money(total, order.currency),
+        total_minor=total,
+        product_ids=tuple([item.sku for item in order.items]),
         created_at=order.created_at,
         updated_at=order.updated_at,
-        shipping_address=Address(**msgspec.structs.asdict(address)) if address else None,
+        shipping_address=_address(address) if address else None,
         shipping_summary=f"{address.name}, {address.city}, {address.country}" if address else None,
         payment_method=PaymentMethod(order.payment_method) if order.payment_method else None,
         tracking_number=order.tracking_number,
         cancel_reason=order.cancel_reason,
         submitted_at=order.submitted_at,
+    )
+
+
+def _address(address: orders.Address) -> Address:
+    return Address(
+        name=address.name,
+        line1=address.line1,
+        city=address.city,
+        postal_code=address.postal_code,
+        country=address.country,
+        line2=address.line2,
+        region=address.region,
     )
 
 
@@ -120,19 +133,26 @@ def _customer_views(change: Change, customer_id: str, known: Mapping[str, Custom
 
 
 def _summary(summary: CustomerOrderSummary, before: OrderView | None, after: OrderView) -> CustomerOrderSummary:
-    counts = {entry.status: entry.count for entry in summary.orders_by_status}
-    if before:
-        counts[before.status] -= 1
-    counts[after.status] = counts.get(after.status, 0) + 1
     return CustomerOrderSummary(
         id=summary.id,
         customer_id=summary.customer_id,
         total_orders=summary.total_orders + (before is None),
         total_spent=_shifted(summary.total_spent, _spent(before), _spent(after)),
-        orders_by_status=tuple([StatusCount(status, counts[status]) for status in OrderStatus if counts.get(status)]),
+        orders_by_status=_counted(summary.orders_by_status, before.status if before else None, after.status),
         last_order_at=max(summary.last_order_at or "", after.created_at),
         version=summary.version + after.version - (before.version if before else 0),
     )
+
+
+def _counted(counts: tuple[StatusCount, ...], minus: OrderStatus | None, plus: OrderStatus) -> tuple[StatusCount, ...]:
+    """How many orders stand where, in the order of the lifecycle, when one has moved from one status to another."""
+    if minus is plus:
+        return counts
+    numbers = {entry.status: entry.count for entry in counts}
+    numbers[plus] = numbers.get(plus, 0) + 1
+    if minus:
+        numbers[minus] -= 1
+    return tuple([StatusCount(status, numbers[status]) for status in OrderStatus if numbers.get(status)])
 
 
 def _spent(order: OrderView | None) -> Money | None:
@@ -143,6 +163,8 @@ def _spent(order: OrderView | None) -> Money | None:
 
 def _shifted(sums: tuple[Money, ...], minus: Money | None, plus: Money | None) -> tuple[Money, ...]:
     """Sums by currency, without those that are zero, after taking out one amount and putting in another."""
+    if minus == plus:
+        return sums
     amounts = {entry.currency: Decimal(entry.amount) for entry in sums}
     for amount, sign in ((minus, -1), (plus, 1)):
         if amount:

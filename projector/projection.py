@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from store.port import ContainerSpec
 
 
@@ -18,8 +20,7 @@ C = TypeVar("C")
 V = TypeVar("V", bound=View)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A partition of the target that a change concerns, and the documents there that it must see to be projected."""
 
     partition: str

@@ -35,17 +35,28 @@ async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T], within: flo
 
     Raises NotYet where that takes more than `within` seconds; who begins a task then must see it end.
     """
-    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    task = work if isinstance(work, asyncio.Task) else loop.create_task(work)
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    task.add_done_callback(wake)
+    timer = None if within is None else loop.call_later(within, wake)
     try:
-        async with asyncio.timeout(within):
-            return await asyncio.shield(task)
-    except TimeoutError:
-        if not task.done():
-            raise NotYet from None
-        return task.result()
+        await waiter
     except asyncio.CancelledError:
         await _all_done([task], within)
         raise
+    finally:
+        task.remove_done_callback(wake)
+        if timer:
+            timer.cancel()
+    if not task.done():
+        raise NotYet
+    return task.result()
 
 
 async def _all_done(tasks: Collection[Task], within: float | None = None) -> bool:

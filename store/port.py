@@ -171,9 +171,10 @@ def check_ids(partition: str, ids: Sequence[str]) -> None:
 
     Ids are Cosmos DB's: 1 to 1023 bytes, without / \\ ? # and control characters, and no blank at the end.
     """
-    if len(ids) > MAX_WRITES:
-        raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {len(ids)}")
-    if len(ids) > 1 and len(set(ids)) < len(ids):
+    count = len(ids)
+    if count > MAX_WRITES:
+        raise TooLarge(f"a commit holds 1 to {MAX_WRITES} writes, not {count}")
+    if count > 1 and len(set(ids)) < count:
         raise ValueError("a commit names each document once")
     partition.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
     for id in ids:

@@ -1,7 +1,8 @@
 """Tells waiting tasks of one event loop that a container may have changed, without ever losing a wake-up."""
 
 import asyncio
-from contextlib import suppress
+
+Waiter = asyncio.Future[None]
 
 
 class Signal:
@@ -9,19 +10,30 @@ class Signal:
 
     def __init__(self) -> None:
         self.count = 1
-        self._changed = asyncio.Event()
+        self._waiters: set[Waiter] = set()
 
     def notify(self) -> None:
         """Wake all waiters."""
         self.count += 1
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for waiter in self._waiters:
+            _wake(waiter)
+        self._waiters.clear()
 
     async def wait(self, seen: int, timeout: float) -> int:
         """Return the count as soon as it differs from `seen`, or after `timeout` seconds."""
         if self.count == seen:
-            # Not asyncio.wait_for, which before Python 3.12 swallows a cancellation that meets the notification.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    await self._changed.wait()
+            loop = asyncio.get_running_loop()
+            waiter: Waiter = loop.create_future()
+            self._waiters.add(waiter)
+            timer = loop.call_later(timeout, _wake, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiters.discard(waiter)
         return self.count
+
+
+def _wake(waiter: Waiter) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -29,8 +29,7 @@ class Model(Generic[S, E]):
     evolve: Callable[[S | None, E], S]
 
 
-@dataclass(frozen=True)
-class Command(Generic[S, E]):
+class Command(msgspec.Struct, Generic[S, E], frozen=True):
     """A decision to be taken on one aggregate.
 
     `decide(state, **arguments, at=at)` is pure. `id` is the idempotency key within the partition; `given` tells that
@@ -88,8 +87,7 @@ class CommandDocument(msgspec.Struct, Generic[E], frozen=True, tag_field="kind",
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class Applied(Generic[S]):
+class Applied(msgspec.Struct, Generic[S], frozen=True):
     """A command that is in the write model: the aggregate after it, and whether it was there before this call."""
 
     state: S

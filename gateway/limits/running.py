@@ -105,7 +105,7 @@ class Running:
 
     async def finished(self, command: Coroutine[Any, Any, T]) -> T:
         """What a command returns; it is finished also if the caller is cancelled. Raises NotYet when its time is up."""
-        task = asyncio.ensure_future(command)
+        task = asyncio.get_running_loop().create_task(command)
         self._commands.add(task)
         task.add_done_callback(self._commands.discard)
         return await to_the_end(task, self._seconds or None)

@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from store.errors import Conflict, ConflictReason, OutcomeUnknown, StoreError, Unavailable
 from store.port import Create, Delete, Etag, Replace, Upsert, Write
@@ -17,8 +18,7 @@ Numbers = dict[str, tuple[int, int]]
 UNTRIED = OutcomeUnknown("the commit was not tried")
 
 
-@dataclass(slots=True)
-class Job:
+class Job(msgspec.Struct):
     """A commit on its way: what to write, the JSON of each write, and the future that hears of the outcome."""
 
     container: str

@@ -1,11 +1,11 @@
 """The command loop keeps its first promise, exactly once, and answers what it says it answers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from store import Container
 from tests.store.notes import content
