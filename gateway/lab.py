@@ -7,7 +7,6 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from random import Random
 from typing import Annotated, Any
 from uuid import uuid4
@@ -93,10 +92,10 @@ class OpenLab(Lab):
                 return await execute(aggregates, command)
             self._left(-1)
             conflicted = False
-            other = replace(command, decide=contradict, arguments={}, id=str(uuid4()), given=False)
+            other = msgspec.structs.replace(command, decide=contradict, arguments={}, id=str(uuid4()), given=False)
             try:
                 with suppress(Refused):  # nothing about a paid order may be changed without harm
-                    await execute(aggregates, replace(other, expected_version=None, actor="lab"))
+                    await execute(aggregates, msgspec.structs.replace(other, expected_version=None, actor="lab"))
                 return await execute(aggregates, command)
             except VersionConflict:
                 conflicted = True

@@ -123,7 +123,10 @@ class Plan:
 
     async def execute(self, given: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """The data of a query or a mutation. Raises Bail."""
-        variables = self._read(given)
+        try:
+            variables = self.variables.read(given)
+        except Refused as refused:
+            raise Bail(refused) from refused
         resolved: dict[str, Any] = {}
         if len(self.roots) == 1:
             ((key, root),) = self.roots.items()
@@ -147,8 +150,8 @@ class Plan:
         assert isinstance(root, Resolved)
 
         share = (lambda what: send((self, what), self._encoded)) if send and not root.is_late else None
-        variables = self._read(given)
         try:
+            variables = self.variables.read(given)
             events = root.call(None, variables, context, share)
         except Refused as refused:
             raise Bail(refused) from refused
@@ -169,12 +172,6 @@ class Plan:
             return encode({"data": {key: root.converted(event)}})
         except (msgspec.ValidationError, Refused):
             return None
-
-    def _read(self, given: Mapping[str, Any]) -> Any:
-        try:
-            return self.variables.read(given)
-        except Refused as refused:
-            raise Bail(refused) from refused
 
 
 async def _answered(key: str, root: Resolved | str, variables: Any, context: Any, resolved: dict[str, Any]) -> Any:

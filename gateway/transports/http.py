@@ -113,7 +113,8 @@ class Http:
             return None
         callers = scope["state"]["gateway"].callers
         nobody = callers.nobody if callers.says_nothing(headers) else None
-        return partial(self._answer_directly, scope["headers"], headers, nobody, media_type)
+        head = b"content-type: %b\r\n%b: " % (media_type, REQUEST_ID)
+        return partial(self._answer_directly, scope["headers"], headers, nobody, media_type, head)
 
     async def _answer_directly(
         self,
@@ -121,13 +122,14 @@ class Http:
         headers: Headers,
         nobody: Context | None,
         media_type: bytes,
+        head: bytes,
         exchange: Exchange,
         body: bytes,
     ) -> None:
         limits, executor = self._limits, self._executor
         scope = {"client": exchange.client, "headers": given, "state": exchange.app_state}
         id = new_id()
-        lines = b"content-type: %b\r\n%b: %b\r\n" % (media_type, REQUEST_ID, id)
+        lines = b"%b%b\r\n" % (head, id)
         known = KNOWN.set({"request_id": id.decode()})
         try:
             limits.running.admit()
@@ -140,7 +142,8 @@ class Http:
                 if limits.load.has_rates
                 else executor.prepared(operation)
             )
-            self._check_single(operation, prepared)
+            if prepared is None or prepared.kind is OperationType.SUBSCRIPTION:
+                self._check_single(operation, prepared)
             result = await executor.execute(operation, context, prepared)
             answer, more = written(result, self._compress_bytes, headers)
             status = status_of(result, media_type)

@@ -20,7 +20,7 @@ from gateway.execution import Executor, NotExecutable, Operation, Result
 from gateway.execution.documents import Prepared
 from gateway.json import NotJson, decode, encode
 from gateway.limits.configured import Limits
-from gateway.limits.load import PREPARING, Load
+from gateway.limits.load import LARGE, PREPARING, Load
 from gateway.limits.origins import Headers, is_foreign, was_preflighted
 from gateway.limits.shed import Shed
 from gateway.transports.negotiation import JSON, is_json, status_of
@@ -123,12 +123,14 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
 
 def posted(scope: Scope, body: bytes, limits: Limits) -> Operation:
     """The operation in a body, with its document. Raises Refused, NotExecutable, Shed."""
-    limits.load.decode(scope, len(body))
+    size = len(body)
+    if size >= LARGE:
+        limits.load.decode(scope, size)
     try:
         operation = _operations.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong
         operation = _converted(_decoded(body, "The request"))
-    return limits.found(operation, len(body))
+    return limits.found(operation, size)
 
 
 async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> Prepared | None:
