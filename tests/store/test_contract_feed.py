@@ -60,7 +60,23 @@ async def test_a_page_without_documents_says_that_nothing_newer_was_there(notes:
     await keep(notes, "ada", "n1")
     first = await notes.changes(Partition("ada"), Start.BEGINNING)
     empty = await notes.changes(Partition("ada"), first.cursor)
-    assert (len(first.documents), empty.documents) == (1, [])
+    assert (len(first.documents), empty.documents, empty.is_last) == (1, [], True)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 100])
+async def test_what_follows_on_a_page_that_is_the_last_is_empty(notes: Container, limit: int) -> None:
+    await keep(notes, "ada", "n1")
+    await notes.commit("ada", [create("ada", "n2"), create("ada", "n3")])
+    await keep(notes, "ada", "gone", ttl=1)
+    await keep(notes, "ada", "n4")
+    cursor: str | Start = Start.BEGINNING
+    seen, is_last = list[str](), False
+    while not is_last:
+        page = await notes.changes(Partition("ada"), cursor, limit)
+        seen += [document.id for document in page.documents]
+        cursor, is_last = page.cursor, page.is_last
+    assert [id for id in seen if id != "gone"] == ["n1", "n2", "n3", "n4"]
+    assert (await notes.changes(Partition("ada"), cursor, limit)).documents == []
 
 
 async def test_a_cursor_outlives_the_handle_that_gave_it(two_handles: tuple[Container, Container]) -> None:

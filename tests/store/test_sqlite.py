@@ -348,6 +348,12 @@ async def test_a_closed_store_is_unavailable(
 # ---------------------------------------------------------------------------------------------- cursors
 
 
+async def test_a_page_that_is_not_full_is_known_to_be_the_last(notes: Container) -> None:
+    await keep(notes, "ada", "n1", "n2")
+    known = [(await notes.changes(Partition("ada"), Start.BEGINNING, limit)).known_last for limit in (1, 2, 3)]
+    assert known == [False, False, True]
+
+
 async def test_a_cursor_of_another_store_is_invalid(notes: Container, tmp_path: Path) -> None:
     other = await open_sqlite(str(tmp_path / "other.db"), CONTAINERS)
     cursor = (await other.container("notes").changes(Partition("ada"), Start.NOW)).cursor
