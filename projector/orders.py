@@ -146,12 +146,12 @@ def _summary(summary: CustomerOrderSummary, before: OrderView | None, after: Ord
 
 def _counted(counts: tuple[StatusCount, ...], minus: OrderStatus | None, plus: OrderStatus) -> tuple[StatusCount, ...]:
     """How many orders stand where, in the order of the lifecycle, when one has moved from one status to another."""
-    if minus is plus:
-        return counts
     numbers = {entry.status: entry.count for entry in counts}
-    numbers[plus] = numbers.get(plus, 0) + 1
+    if minus is plus and numbers[plus]:
+        return counts
     if minus:
         numbers[minus] -= 1
+    numbers[plus] = numbers.get(plus, 0) + 1
     return tuple([StatusCount(status, numbers[status]) for status in OrderStatus if numbers.get(status)])
 
 

@@ -49,6 +49,8 @@ async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T], within: flo
         await waiter
     except asyncio.CancelledError:
         await _all_done([task], within)
+        if task.done() and not task.cancelled():
+            task.exception()  # which nobody else is going to look at
         raise
     finally:
         task.remove_done_callback(wake)

@@ -20,7 +20,7 @@ async def documents_of(container: Container, partition: str) -> AsyncIterator[Do
 
 
 async def changes_up_to_now(container: Container, scope: Scope, after: str | Start) -> AsyncIterator[Changes]:
-    """The pages behind `after`, until nothing newer is there. Raises StoreError."""
+    """The pages behind `after`, up to what was there when the last of them was read. Raises StoreError."""
     is_last = False
     while not is_last:
         page = await container.changes(scope, after, PAGE)

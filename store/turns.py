@@ -44,9 +44,7 @@ class Turn:
         try:
             await mine
         except asyncio.CancelledError:
-            if mine.cancelled():
-                waiting.remove(mine)
-            else:
+            if not mine.cancelled():
                 self._pass_on()  # it was given the turn at the same moment
             raise
 
@@ -54,7 +52,7 @@ class Turn:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        """Give the turn to who has waited for longest."""
+        """Give the turn to who has waited for longest, and still does."""
         waiting = self._taken[self._key]
         while waiting:
             following = waiting.popleft()

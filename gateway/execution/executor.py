@@ -81,18 +81,18 @@ class Executor:
     async def execute(self, operation: Operation, context: Context, prepared: Prepared | None = None) -> Result:
         """The result of a query or a mutation, `prepared` if it is. A mutation is finished, also without its caller.
 
-        Whoever calls has asked `Running` for room before. Raises NotExecutable where the document has no operation, or
-        not the one that is asked for, and Shed where there is no room for a command.
+        Raises NotExecutable where the document has no operation, or not the one that is asked for, and Shed.
         """
         prepared = prepared or self.prepared(operation)
         if prepared is None:
             with ObservedOperation(self._telemetry, "invalid") as observed:
                 observed.told(result := self._invalid(operation))
             return result
+        is_command = prepared.kind is OperationType.MUTATION
+        self._running.admit(command=is_command)  # who was let in before may have waited since, as others have
         if operation.extensions:
             self._persisted.keep(operation)
-        if prepared.kind is OperationType.MUTATION:
-            self._running.admit(command=True)
+        if is_command:
             try:
                 return await self._running.finished(self._execute(prepared, operation.variables, context))
             except NotYet:
@@ -107,14 +107,16 @@ class Executor:
         A result that `send` has sent is not yielded. What cannot be executed has one result, of errors.
         """
         prepared = self.prepared(operation)
+        if prepared is None or prepared.kind is not OperationType.SUBSCRIPTION:
+            try:
+                yield await self.execute(operation, context, prepared)
+            except NotExecutable as error:
+                yield _refused(GraphQLError(str(error), extensions={"code": error.code}))
+            except Shed as shed:
+                yield _refused(GraphQLError(str(shed), extensions=shed.extensions))
+            return
         try:
             self._running.admit()
-            if prepared is None or prepared.kind is not OperationType.SUBSCRIPTION:
-                yield await self.execute(operation, context, prepared)
-                return
-        except NotExecutable as error:
-            yield _refused(GraphQLError(str(error), extensions={"code": error.code}))
-            return
         except Shed as shed:
             yield _refused(GraphQLError(str(shed), extensions=shed.extensions))
             return

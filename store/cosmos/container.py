@@ -41,6 +41,8 @@ POLL_S = 0.25
 """Seconds after which another process may have committed something."""
 """How often a waiting task looks whether another process has committed."""
 
+SUB_STATUS = "x-ms-substatus"
+
 SENT_ONCE: dict[str, Any] = {"retry_connect": 0, "retry_read": 0, "retry_write": 0}
 
 T = TypeVar("T")
@@ -234,12 +236,16 @@ class CosmosContainer:
     def _options(self, kind: str) -> dict[str, Any]:
         return {"response_hook": self._hook(kind), **self._session.options}
 
-    def _charge(self, kind: str) -> Callable[[Mapping[str, Any]], None]:
-        return partial(self._note_charge, self.spec.name, kind)
+    def _charge(self, kind: str) -> Callable[[Headers], None]:
+        return partial(self._note, kind)
 
     def _hook(self, kind: str) -> Any:
-        def hook(headers: Headers, body: object) -> None:
-            self._session.note(headers)
-            self._note_charge(self.spec.name, kind, headers)
+        return lambda headers, body: self._note(kind, headers)
 
-        return hook
+    def _note(self, kind: str, headers: Headers) -> None:
+        """Take note of what an answer, or a refusal, tells of the session and of its cost."""
+        if headers.get(SUB_STATUS) == str(SESSION_AHEAD):
+            self._session.forget()
+        else:
+            self._session.note(headers)
+        self._note_charge(self.spec.name, kind, headers)

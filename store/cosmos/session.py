@@ -40,6 +40,12 @@ class Session:
                     self._newest[range_id] = age, part
                     self._tell()
 
+    def forget(self) -> None:
+        """Begin anew, as the SDK does: no replica is as far, nor ever will be where the container was made anew."""
+        self._newest.clear()
+        self._last = ""
+        self.options = {}
+
     def _tell(self) -> None:
         few = len(self._newest) <= MOST_RANGES
         self.options = {"session_token": ",".join(part for _, part in self._newest.values())} if few else {}

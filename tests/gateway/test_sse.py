@@ -98,7 +98,9 @@ async def test_the_last_event_id_changes_nothing_where_nothing_can_be_continued(
     results = []
     for cursor in (None, "not of ours"):
         async with over_events(edge.url, query, last_event_id=cursor) as client:
-            results.append(await client.next())
+            result = await client.next()
+            result.get("extensions", {}).pop("freshness", None)  # which may have been looked at meanwhile
+            results.append(result)
     assert results[0] == results[1]
 
 

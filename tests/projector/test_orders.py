@@ -385,3 +385,11 @@ def test_a_command_without_events_concerns_nobody() -> None:
 
 def test_a_projection_is_named_with_its_generation() -> None:
     assert [CUSTOMER_ORDERS.key, PRODUCT_SALES.key] == ["customer_orders.1", "product_sales.1"]
+
+
+def test_an_order_whose_customer_has_lost_the_summary_is_not_projected() -> None:
+    book = ledger(create)
+    before = book.orders[A]
+    book.give(add_item, A, item=item("pen", 1, "2.00"))
+    with pytest.raises(KeyError):
+        list(CUSTOMER_ORDERS.project(book.orders[A], "ada", {A: order_view(before)}))

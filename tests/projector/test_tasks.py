@@ -1,11 +1,12 @@
 """Tasks are seen to end, whatever happens to whoever waits for them."""
 
 import asyncio
+import gc
 from contextlib import suppress
 
 import pytest
 
-from projector.tasks import end, ended, first_of, to_the_end
+from projector.tasks import NotYet, end, ended, first_of, to_the_end
 from tests.projector.world import PATIENCE_S, until
 
 
@@ -78,6 +79,35 @@ async def test_what_must_not_be_left_half_done_is_done_though_cancelled() -> Non
     tidy.go.set()
     with pytest.raises(asyncio.CancelledError):
         await doing
+    assert tidy.tidied
+
+
+async def test_what_fails_as_who_waits_is_cancelled_is_not_said_to_have_been_overlooked() -> None:
+    told, go = list[object](), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    async def fail() -> None:
+        await go.wait()
+        raise ValueError
+
+    doing = asyncio.create_task(to_the_end(fail()))
+    await asyncio.sleep(0)
+    go.set()
+    doing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
+    del doing
+    gc.collect()
+    assert not told
+
+
+async def test_what_takes_too_long_goes_on() -> None:
+    tidy = Tidy()
+    work = asyncio.create_task(tidy.tidy())
+    with pytest.raises(NotYet):
+        await to_the_end(work, 0.001)
+    tidy.go.set()
+    await work
     assert tidy.tidied
 
 

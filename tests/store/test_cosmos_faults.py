@@ -279,6 +279,19 @@ async def test_replicas_that_stay_behind_do_not_make_a_document_missing(notes: C
         await notes.read("ada", "n1")
 
 
+async def test_a_session_with_a_container_that_was_made_anew_is_given_up(notes: Container, server: Emulator) -> None:
+    for number in range(9):
+        await keep(notes, "ada", f"n{number}")
+    async with opened(server) as dropping:
+        await dropping.drop("notes")
+    await provisioned(server)
+    async with opened(server) as elsewhere:
+        await keep(elsewhere.container("notes"), "ada", "new")
+    with pytest.raises(Unavailable, match="no replica is as far"):
+        await notes.read("ada", "new")
+    assert await notes.read("ada", "new")
+
+
 async def test_what_everything_costs_is_counted_refusals_too(
     store: CosmosStore, notes: Container, server: Emulator
 ) -> None:

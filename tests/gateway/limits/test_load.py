@@ -254,6 +254,28 @@ async def test_one_too_many_at_a_time_is_told_at_once_on_every_transport() -> No
         assert (await answered(edge, ASK))[:2] == (200, None)
 
 
+async def test_who_was_let_in_when_there_was_room_and_waited_for_the_body_is_one_too_many_too() -> None:
+    async with open_edge(projector=False, max_running=1) as edge:
+        body = json.dumps(await waiting(edge)).encode()
+        head = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        head += f"content-length: {len(body)}\r\n\r\n"
+        port = int(edge.url.rpartition(":")[2])
+        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+        for _, to in clients:
+            to.write(head.encode() + body[:10])
+        await until(lambda: len(edge.server.server_state.tasks) == len(clients))
+        for _, to in clients:
+            to.write(body[10:])
+        refused = [asyncio.create_task(source.readline()) for source, _ in clients]
+        await until(lambda: sum(one.done() for one in refused) == len(clients) - 1)
+        assert edge.gateway.context.waits.held == 1
+        assert all(b" 503 " in one.result() for one in refused if one.done())
+        for _, to in clients:
+            to.close()
+        await asyncio.gather(*refused)
+        await until(lambda: edge.gateway.context.waits.held == 0)
+
+
 async def test_one_command_too_many_at_a_time_is_refused_and_may_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_edge(max_commands=1) as edge:
         begun, let_go, execute = asyncio.Event(), asyncio.Event(), edge.gateway.callers.nobody.execute
