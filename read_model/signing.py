@@ -12,7 +12,7 @@ class Signer:
     """Seals with a key (HMAC-SHA-256, 128 bits of it): whoever has the key can open what another has sealed."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = hmac.new(key, digestmod=hashlib.sha256)  # to begin with a key costs more than all that follows
 
     def seal(self, about: bytes, content: bytes) -> str:
         """The content as URL-safe text; it can be read by anyone, and made by nobody else."""
@@ -29,5 +29,6 @@ class Signer:
         return content if hmac.compare_digest(mac, self._mac(about, content)) else None
 
     def _mac(self, about: bytes, content: bytes) -> bytes:
-        told = len(about).to_bytes(4) + about + content
-        return hmac.digest(self._key, told, hashlib.sha256)[:MAC_BYTES]
+        mac = self._keyed.copy()
+        mac.update(len(about).to_bytes(4) + about + content)
+        return mac.digest()[:MAC_BYTES]
