@@ -20,6 +20,10 @@ BARE, STARLETTE = "bare ASGI, by hand", "Starlette, by hand"
 MERCURIUS, YOGA = "Mercurius with JIT", "Yoga"
 DIFFERING = "gateway, no head twice"
 """As `gateway`, whose head is parsed for each request."""
+WITHOUT_RATES = "gateway, without rates"
+"""As it comes for development, where nobody is charged for what they ask."""
+RATES = {"RATE_PER_IDENTITY": "1000000", "RATE_PER_ADDRESS": "1000000"}
+"""As in production, but so that one client may ask as much as it can."""
 
 
 async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
@@ -32,7 +36,8 @@ async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
             STARLETTE: await stack.enter_async_context(
                 running(*python("benchmarks.floors.queries", "starlette", str(path)))
             ),
-            "gateway": await stack.enter_async_context(gateway("--store", f"sqlite:///{path}")),
+            "gateway": await stack.enter_async_context(gateway("--store", f"sqlite:///{path}", env=RATES)),
+            WITHOUT_RATES: await stack.enter_async_context(gateway("--store", f"sqlite:///{path}")),
             **await peers.started(stack, {MERCURIUS: "mercurius", YOGA: "yoga"}, for_peers(path)),
         }
         return [
