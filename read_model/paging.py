@@ -5,7 +5,6 @@ A cursor holds the row's place in the order, not a position or a page: rows inse
 
 import base64
 import binascii
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 
 from read_model.questions import BadQuestion
-from store import Container, Document, Order, Page, Query, Scalar, decoding
+from store import Container, Document, Order, Page, Query, Scalar, decoded
 
 T = TypeVar("T")
 
@@ -84,8 +83,7 @@ class Rows(Generic[T]):
     def nodes(self) -> list[T]:
         """The rows. Raises msgspec.ValidationError for a document that is not one of them."""
         if self._nodes is None:
-            decode: Callable[[Any], T] = decoding(self._view)
-            self._nodes = [decode(document.body) for document in self.documents]
+            self._nodes = decoded(self.documents, self._view)
         return self._nodes
 
     @property

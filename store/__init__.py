@@ -42,7 +42,7 @@ from store.port import (
     Store,
     Upsert,
     Write,
-    decoding,
+    decoded,
 )
 from store.scan import changes_up_to_now, documents_of
 from store.sqlite import open_sqlite
@@ -89,7 +89,7 @@ __all__ = [
     "Upsert",
     "Write",
     "changes_up_to_now",
-    "decoding",
+    "decoded",
     "documents_of",
     "open_store",
 ]

@@ -115,6 +115,15 @@ def decoding(type: Any) -> Callable[[bytes | dict[str, Any]], Any]:
     return lambda body: decode(body) if isinstance(body, bytes) else msgspec.convert(body, type)
 
 
+def decoded(documents: Sequence[Document], type: Any) -> list[Any]:
+    """`Document.decode` of each; all are what one engine gave."""
+    bodies: list[Any] = [document.body for document in documents]
+    decode = _decoder(type).decode
+    if bodies and isinstance(bodies[0], bytes):
+        return [decode(body) for body in bodies]
+    return [msgspec.convert(body, type) for body in bodies]
+
+
 @lru_cache(maxsize=1000)  # types are also made of what clients select
 def _decoder(type: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type)
