@@ -68,15 +68,10 @@ class Http:
         takes_parts = multipart.accepted(headers.get(b"accept", b""))
         if media_type is None and not takes_parts:
             raise Refused(406, "Answers here are application/graphql-response+json or application/json.")
-        if self._limits.load.has_rates:
-            self._limits.load.arrive(scope)
+        self._limits.load.arrive(scope)
         context = await context_of(scope)
         operation = await read_operation(scope, headers, receive, self._limits)
-        prepared = (
-            await charge(self._limits.load, scope, self._executor, operation)
-            if self._limits.load.has_rates
-            else self._executor.prepared(operation)
-        )
+        prepared = await charge(self._limits.load, scope, self._executor, operation)
         if takes_parts and self._executor.kind(operation) is OperationType.SUBSCRIPTION:
             with self._limits.load.subscription(scope):
                 parts = multipart.Parts()
@@ -133,15 +128,10 @@ class Http:
         known = KNOWN.set({"request_id": id.decode()})
         try:
             limits.running.admit()
-            if limits.load.has_rates:
-                limits.load.arrive(scope)
+            limits.load.arrive(scope)
             context = nobody or await context_of(scope)
             operation = posted(scope, body, limits)
-            prepared = (
-                await charge(limits.load, scope, executor, operation)
-                if limits.load.has_rates
-                else executor.prepared(operation)
-            )
+            prepared = await charge(limits.load, scope, executor, operation)
             if prepared is None or prepared.kind is OperationType.SUBSCRIPTION:
                 self._check_single(operation, prepared)
             result = await executor.execute(operation, context, prepared)

@@ -20,7 +20,7 @@ from gateway.execution import Executor, NotExecutable, Operation, Result
 from gateway.execution.documents import Prepared
 from gateway.json import NotJson, decode, encode
 from gateway.limits.configured import Limits
-from gateway.limits.load import LARGE, PREPARING, Load
+from gateway.limits.load import PREPARING, Load
 from gateway.limits.origins import Headers, is_foreign, was_preflighted
 from gateway.limits.shed import Shed
 from gateway.transports.negotiation import JSON, is_json, status_of
@@ -124,8 +124,7 @@ async def read_operation(scope: Scope, headers: Headers, receive: Receive, limit
 def posted(scope: Scope, body: bytes, limits: Limits) -> Operation:
     """The operation in a body, with its document. Raises Refused, NotExecutable, Shed."""
     size = len(body)
-    if size >= LARGE:
-        limits.load.decode(scope, size)
+    limits.load.decode(scope, size)
     try:
         operation = _operations.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):  # it is odd or wrong
@@ -135,6 +134,8 @@ def posted(scope: Scope, body: bytes, limits: Limits) -> Operation:
 
 async def charge(load: Load, scope: Scope, executor: Executor, operation: Operation) -> Prepared | None:
     """The operation, if it is valid, for which the client is charged. Raises Shed if that is too much."""
+    if not load.has_rates:
+        return executor.prepared(operation)
     known, variables = executor.known(operation), operation.variables or {}
     prepared = known.prepared(operation.operation_name) if known else None
     if not known or (prepared and not prepared.knows_plan(variables)):

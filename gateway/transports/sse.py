@@ -53,8 +53,7 @@ class EventStream:
         """Stream until the source ends or the client goes away; refuse what is no request for events."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            if self._limits.load.has_rates:
-                self._limits.load.arrive(scope)
+            self._limits.load.arrive(scope)
             context = await context_of(scope)
             operation = await self._asked(scope, headers, receive)
             if cursor := headers.get(b"last-event-id"):
@@ -76,6 +75,5 @@ class EventStream:
             raise Refused(406, f"Answers here are {MEDIA_TYPE}.")
         if scope["method"] == "GET" and self._executor.kind(operation) is OperationType.MUTATION:
             raise Refused(405, "A mutation is asked for by POST.", {"allow": "POST"})
-        if self._limits.load.has_rates:
-            await charge(self._limits.load, scope, self._executor, operation)
+        await charge(self._limits.load, scope, self._executor, operation)
         return operation

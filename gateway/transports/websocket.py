@@ -72,8 +72,7 @@ class Sockets:
         try:
             if SUBPROTOCOL not in scope["subprotocols"]:
                 raise Closing(Code.SUBPROTOCOL_NOT_ACCEPTABLE, f"Only {SUBPROTOCOL} is spoken here.")
-            if self._limits.load.has_rates:
-                self._limits.load.arrive(scope)
+            self._limits.load.arrive(scope)
             with self._limits.load.socket(scope):
                 await self._serve(scope, receive, send)
         except Closing as closing:
@@ -258,8 +257,7 @@ class Conversation:
         """Execute an operation and send what comes of it; never raises anything but that it was told to end."""
         try:
             operation = self._limits.found(operation)
-            if self._limits.load.has_rates:
-                await charge(self._limits.load, self._scope, self._executor, operation)
+            await charge(self._limits.load, self._scope, self._executor, operation)
             if self._executor.kind(operation) is not OperationType.SUBSCRIPTION:
                 return await self._pass_on(id, operation, context)
             with self._limits.load.subscription(self._scope):

@@ -14,6 +14,7 @@ from gateway.execution.plans import Plan
 from gateway.execution.selections import NotCompiled
 from gateway.json import encode
 from gateway.limits.load import PREPARING, Load
+from gateway.limits.rates import Rate
 from gateway.transports.requests import charge
 from tests.schema.api import EXECUTOR, SCHEMA
 
@@ -126,7 +127,7 @@ class Noting(Load):
     """Charges nobody, and takes note of what it would."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(by_identity=Rate(1.0, 1.0))
         self.costs: list[int] = []
 
     def take(self, scope: object, cost: int) -> None:
