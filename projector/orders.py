@@ -48,7 +48,6 @@ DISPLAY = {
     OrderStatus.DELIVERED: "Delivered",
     OrderStatus.CANCELLED: "Cancelled",
 }
-STATUSES = {status: OrderStatus(status) for status in orders.OrderStatus}
 
 
 # ------------------------------------------------------------------------------------------- the order view
@@ -56,7 +55,7 @@ STATUSES = {status: OrderStatus(status) for status in orders.OrderStatus}
 
 def order_view(order: orders.Order) -> OrderView:
     """The order as it is read. A successful command is answered with it before it is projected."""
-    address, status, total = order.shipping_address, STATUSES[order.status], order.total
+    address, status, total = order.shipping_address, OrderStatus(order.status), order.total
     return OrderView(
         id=order.id,
         customer_id=order.customer_id,
@@ -72,24 +71,12 @@ def order_view(order: orders.Order) -> OrderView:
         product_ids=tuple([item.sku for item in order.items]),
         created_at=order.created_at,
         updated_at=order.updated_at,
-        shipping_address=_address(address) if address else None,
+        shipping_address=Address(**msgspec.structs.asdict(address)) if address else None,
         shipping_summary=f"{address.name}, {address.city}, {address.country}" if address else None,
         payment_method=PaymentMethod(order.payment_method) if order.payment_method else None,
         tracking_number=order.tracking_number,
         cancel_reason=order.cancel_reason,
         submitted_at=order.submitted_at,
-    )
-
-
-def _address(address: orders.Address) -> Address:
-    return Address(
-        name=address.name,
-        line1=address.line1,
-        city=address.city,
-        postal_code=address.postal_code,
-        country=address.country,
-        line2=address.line2,
-        region=address.region,
     )
 
 

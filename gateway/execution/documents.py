@@ -68,7 +68,7 @@ class Prepared:
 
     def plan(self, variables: Mapping[str, Any]) -> Plan | NotCompiled:
         """The plan for these variables, or why there is none."""
-        set_to = self._set_to(variables) if self.switches else ()
+        set_to = self._set_to(variables)
         if isinstance(set_to, NotCompiled):
             return set_to
         plan = self._plans.get((self, set_to))
@@ -84,11 +84,13 @@ class Prepared:
 
     def knows_plan(self, variables: Mapping[str, Any]) -> bool:
         """Whether there is nothing left to be compiled for these variables."""
-        set_to = self._set_to(variables) if self.switches else ()
+        set_to = self._set_to(variables)
         return isinstance(set_to, NotCompiled) or (self, set_to) in self._plans
 
     def _set_to(self, variables: Mapping[str, Any]) -> SetTo | NotCompiled:
         switches = self.switches
+        if not switches:
+            return ()
         if isinstance(switches, NotCompiled):
             return switches
         set_to = tuple([variables.get(name, default) for name, default in switches.items()])
@@ -201,7 +203,7 @@ class Documents:
 
     def get(self, text: str) -> Document:
         """The document of that text. Raises NotExecutable for none."""
-        known = self._valid.get(text) or self.known(text)
+        known = self.known(text)
         if known is not None:
             return known
         if not text:

@@ -31,10 +31,7 @@ def identity_of(scope: Scope) -> str:
 def address_of(scope: Scope) -> str:
     """Where who asks is: the peer, or whom a trusted proxy names."""
     client = scope.get("client")
-    if not client:
-        return ""
-    address: str = client[0]
-    return _network_of(address) if ":" in address else address
+    return network_of(client[0]) if client else ""
 
 
 def limited(wait_s: float) -> Shed:
@@ -66,21 +63,19 @@ class Load:
         sockets: Held | None = None,
         subscriptions: Held | None = None,
     ) -> None:
-        self._by_identity = by_identity
         self._by_address = by_address
+        self._rates: list[tuple[Rate, Key]] = [
+            (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
+        ]
         self._shared: list[tuple[SharedRate, Key]] = []
-        self.is_shared = False
-        """Whether there is more to take than `take` does."""
-        self.has_rates = bool(by_identity or by_address)
+        self.has_rates = bool(self._rates)
         """Whether it matters what is asked for."""
         self._sockets = sockets or Held(0, 0)
         self._subscriptions = subscriptions or Held(0, 0)
 
     def share(self, container: Container) -> None:
         """Keep the rates from now on together with the other processes that have the container."""
-        rates: list[tuple[Rate | None, Key]] = [(self._by_identity, identity_of), (self._by_address, address_of)]
-        self.is_shared = self.has_rates
-        self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in rates if rate]
+        self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in self._rates]
 
     def arrive(self, scope: Scope) -> None:
         """Take one from where something is asked, before it is looked at. Raises Shed if there is less."""
@@ -90,17 +85,11 @@ class Load:
     def decode(self, scope: Scope, size: int) -> None:
         """Take what it costs to decode so many bytes from who sends them. Raises Shed if there is less."""
         if size >= LARGE and self.has_rates:
-            self.take(scope, size // LARGE * OF_LARGE)
+            self._take(scope, size // LARGE * OF_LARGE)
 
-    def take(self, scope: Scope, cost: int) -> None:
-        """Take so much from who asks, in this process. Raises Shed if there is less."""
-        if self._by_identity and (wait := self._by_identity.take(identity_of(scope), cost)):
-            raise limited(wait)
-        if self._by_address and (wait := self._by_address.take(address_of(scope), cost)):
-            raise limited(wait)
-
-    async def take_shared(self, scope: Scope, cost: int) -> None:
-        """Take so much from who asks, in all processes that share. Raises Shed if there is less."""
+    async def charge(self, scope: Scope, cost: int) -> None:
+        """Take so much from who asks, in this process and in all that share. Raises Shed if there is less."""
+        self._take(scope, cost)
         for shared, key in self._shared:
             if wait := await shared.take(key(scope), cost):
                 raise limited(wait)
@@ -109,6 +98,11 @@ class Load:
         """Share no more."""
         for shared, _ in self._shared:
             await shared.close()
+
+    def _take(self, scope: Scope, cost: int) -> None:
+        for rate, key in self._rates:
+            if wait := rate.take(key(scope), cost):
+                raise limited(wait)
 
     def socket(self, scope: Scope) -> "_held":
         """A socket, while in the context, which raises Shed."""

@@ -21,16 +21,12 @@ class Rate:
 
         What costs more than a burst costs all of it.
         """
-        now, left = self._clock(), self.burst
-        if cost > self.burst:
-            cost = self.burst
+        now, left, cost = self._clock(), self.burst, min(cost, self.burst)
         bucket = self._left.get(key)
         if bucket is not None:
             self._left.move_to_end(key)
             before, since = bucket
-            refilled = before + (now - since) * self.per_second
-            if refilled < left:
-                left = refilled
+            left = min(left, before + (now - since) * self.per_second)
         elif len(self._left) == MAX_KEYS:
             self._left.popitem(last=False)
         if left < cost:

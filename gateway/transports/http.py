@@ -108,8 +108,7 @@ class Http:
             return None
         callers = scope["state"]["gateway"].callers
         nobody = callers.nobody if callers.says_nothing(headers) else None
-        head = b"content-type: %b\r\n%b: " % (media_type, REQUEST_ID)
-        return partial(self._answer_directly, scope["headers"], headers, nobody, media_type, head)
+        return partial(self._answer_directly, scope["headers"], headers, nobody, media_type)
 
     async def _answer_directly(
         self,
@@ -117,14 +116,13 @@ class Http:
         headers: Headers,
         nobody: Context | None,
         media_type: bytes,
-        head: bytes,
         exchange: Exchange,
         body: bytes,
     ) -> None:
         limits, executor = self._limits, self._executor
         scope = {"client": exchange.client, "headers": given, "state": exchange.app_state}
         id = new_id()
-        lines = b"%b%b\r\n" % (head, id)
+        lines = b"content-type: %b\r\n%b: %b\r\n" % (media_type, REQUEST_ID, id)
         known = KNOWN.set({"request_id": id.decode()})
         try:
             limits.running.admit()
@@ -132,8 +130,7 @@ class Http:
             context = nobody or await context_of(scope)
             operation = posted(scope, body, limits)
             prepared = await charge(limits.load, scope, executor, operation)
-            if prepared is None or prepared.kind is OperationType.SUBSCRIPTION:
-                self._check_single(operation, prepared)
+            self._check_single(operation, prepared)
             result = await executor.execute(operation, context, prepared)
             answer, more = written(result, self._compress_bytes, headers)
             status = status_of(result, media_type)

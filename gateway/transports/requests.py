@@ -139,13 +139,9 @@ async def charge(load: Load, scope: Scope, executor: Executor, operation: Operat
     known, variables = executor.known(operation), operation.variables or {}
     prepared = known.prepared(operation.operation_name) if known else None
     if not known or (prepared and not prepared.knows_plan(variables)):
-        load.take(scope, PREPARING)
-        await load.take_shared(scope, PREPARING)
+        await load.charge(scope, PREPARING)
         prepared = executor.prepared(operation)
-    cost = max(1, prepared.cost(variables)) if prepared else 1
-    load.take(scope, cost)
-    if load.is_shared:
-        await load.take_shared(scope, cost)
+    await load.charge(scope, max(1, prepared.cost(variables)) if prepared else 1)
     return prepared
 
 

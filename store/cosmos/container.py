@@ -39,10 +39,7 @@ BUSY_DEADLINE_S = 5.0
 """How long a request is tried again while the service asks for patience."""
 POLL_S = 0.25
 """Seconds after which another process may have committed something."""
-"""How often a waiting task looks whether another process has committed."""
-
 SUB_STATUS = "x-ms-substatus"
-
 SENT_ONCE: dict[str, Any] = {"retry_connect": 0, "retry_read": 0, "retry_write": 0}
 
 T = TypeVar("T")

@@ -74,23 +74,16 @@ async def test_turns_leave_nothing_behind() -> None:
     assert not turns
 
 
-async def test_who_is_cancelled_as_the_one_before_leaves_is_cancelled() -> None:
+@pytest.mark.parametrize("early", [True, False], ids=["as the one before leaves", "as the turn comes"])
+async def test_who_is_cancelled_in_the_moment_of_passing_on_is_and_the_next_has_the_turn(early: bool) -> None:
     turns, log, gate = Turns(), list[str](), asyncio.Event()
     gate.set()
     async with turns.of("a"):
         second, third = (asyncio.create_task(take(turns, "a", log, name, gate)) for name in ("second", "third"))
         await settle()
+        if early:
+            second.cancel()
+    if not early:
         second.cancel()
-    await asyncio.wait([second, third])
-    assert (second.cancelled(), log, len(turns)) == (True, ["third"], 0)
-
-
-async def test_who_is_cancelled_as_the_turn_comes_passes_it_on() -> None:
-    turns, log, gate = Turns(), list[str](), asyncio.Event()
-    gate.set()
-    async with turns.of("a"):
-        second, third = (asyncio.create_task(take(turns, "a", log, name, gate)) for name in ("second", "third"))
-        await settle()
-    second.cancel()
     await asyncio.wait([second, third])
     assert (second.cancelled(), log, len(turns)) == (True, ["third"], 0)

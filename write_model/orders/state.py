@@ -93,7 +93,7 @@ class Order(msgspec.Struct, frozen=True, tag_field="kind", tag="order", rename="
     @property
     def total(self) -> int:
         """The order's total in minor units of its currency."""
-        return sum([item.quantity * item.unit_price for item in self.items])
+        return sum([item.total for item in self.items])
 
     def item(self, sku: str) -> Item | None:
         """The line of that sku."""
