@@ -64,7 +64,7 @@ async def loop(options: list[str]) -> float:
 
 async def rate(server: Server, requests: Iterator[bytes], seconds: float, cpu: list[float]) -> float:
     """Commands per second that the server answers; microseconds of CPU for each are added to `cpu`."""
-    before = server.cpu()
+    before = await server.cpu()
     load = await drive(server.port, requests, CLIENTS, seconds, good=shop.SUCCEEDED)
-    cpu.append((server.cpu() - before) / load.count * 1e6)
+    cpu.append((await server.cpu() - before) / load.count * 1e6)
     return load.count / load.seconds

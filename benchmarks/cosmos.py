@@ -61,9 +61,9 @@ async def _works(scale: Scale, server: Server, env: dict[str, str]) -> list[Work
 
 async def idle_cpu(server: Server) -> float:
     """Seconds of CPU that the gateway takes in a second to look at the feeds, asked or not."""
-    before, started = server.cpu(), time.perf_counter()
+    before, started = await server.cpu(), time.perf_counter()
     await asyncio.sleep(IDLE_S)
-    return (server.cpu() - before) / (time.perf_counter() - started)
+    return (await server.cpu() - before) / (time.perf_counter() - started)
 
 
 async def _alone(command: list[str], env: dict[str, str]) -> float:
@@ -72,6 +72,6 @@ async def _alone(command: list[str], env: dict[str, str]) -> float:
 
 async def _cpu(server: Server, requests: Iterator[bytes], seconds: float, idle: float) -> float:
     """Microseconds of the gateway's CPU per request, without those that it takes idle."""
-    before = server.cpu()
+    before = await server.cpu()
     load = await drive(server.port, requests, CLIENTS, seconds)
-    return (server.cpu() - before - idle * load.seconds) / load.count * 1e6
+    return (await server.cpu() - before - idle * load.seconds) / load.count * 1e6

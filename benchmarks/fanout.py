@@ -72,12 +72,12 @@ async def _fan_out(scale: Scale, path: Path, peers: Peers) -> Work:
 
 async def cpu_per_message(server: Server, crowd: Crowd, count: int, change: Callable[[], bytes], changes: int) -> float:
     """Microseconds of the server's CPU per message, what makes the change included."""
-    before = server.cpu()
+    before = await server.cpu()
     for _ in range(changes):
         expected = crowd.received + count
         await ask(server.port, change())
         await crowd.until(expected)
-    return (server.cpu() - before) / (changes * count) * 1e6
+    return (await server.cpu() - before) / (changes * count) * 1e6
 
 
 async def an_order(server: Server) -> bytes:

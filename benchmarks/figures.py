@@ -51,13 +51,15 @@ class Work(msgspec.Struct, frozen=True):
         """What is measured in parts of what is to be reached: at most 1 reaches it, or at least 1 if `at_least`.
 
         A ratio of figures of the same round, for what disturbs a round disturbs both; the median over the rounds.
+        None if either is not there, or was too little for the clock.
         """
         measured, floor = self.figure(target.of), self.figure(target.floor)
         if measured is None or (floor is None and target.floor is not None):
             return None
         floors = floor.rounds if floor else [0.0] * len(measured.rounds)
-        pairs = zip(measured.rounds, floors, strict=True)
-        return statistics.median(mine / (target.times * other + target.plus) for mine, other in pairs)
+        pairs = zip(measured.rounds, (target.times * other + target.plus for other in floors), strict=True)
+        ratios = [mine / bound for mine, bound in pairs if mine and bound]
+        return statistics.median(ratios) if ratios else None
 
 
 async def interleaved(servers: Mapping[str, Measure], rounds: int) -> list[Figure]:

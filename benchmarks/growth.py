@@ -98,11 +98,11 @@ async def by_subscribers(folder: Path) -> list[Work]:
         for count in (min(count, most()) for count in SUBSCRIBERS):
             await crowd.grow(count)
             for _ in range(ROUNDS):
-                expected, before, started = crowd.received + count, server.cpu(), time.perf_counter()
+                expected, before, started = crowd.received + count, await server.cpu(), time.perf_counter()
                 await ask(server.port, next(commands))
                 await crowd.until(expected, within_s=120.0)
                 size = f"{count:,} subscribers"
-                cpu.setdefault(size, []).append((server.cpu() - before) / count * 1e6)
+                cpu.setdefault(size, []).append((await server.cpu() - before) / count * 1e6)
                 last.setdefault(size, []).append((crowd.last_at - started) * 1e3)
         crowd.close()
     return [

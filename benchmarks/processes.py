@@ -15,6 +15,8 @@ STARTED = re.compile(r"(?:Serving|ready:) https?://127\.0\.0\.1:(\d+)|Projecting
 GATEWAY = Path(sys.executable).with_name("gateway")
 START_S = 60.0
 STOP_S = 20.0
+TICK_S = 0.02
+"""More than the kernel's tick takes, which is 10 ms at most."""
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES, CLIENT_CORES = ({CORES[0]}, set(CORES[1:])) if len(CORES) > 1 else (set(CORES), set(CORES))
@@ -33,11 +35,13 @@ class Server:
     said: str
     """The line in which it told that it has started."""
 
-    def cpu(self) -> float:
+    async def cpu(self) -> float:
         """Seconds of CPU that all threads of the process have taken so far, by its CPU-time clock.
 
-        The clock's number is made of the process' id as in clock_getcpuclockid(3).
+        The clock's number is made of the process' id as in clock_getcpuclockid(3). Linux adds to another process'
+        clock as that stops running, or at the next tick: what has just been done is in it after a moment only.
         """
+        await asyncio.sleep(TICK_S)
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def memory(self) -> int:

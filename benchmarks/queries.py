@@ -75,9 +75,9 @@ def differing(requests: list[bytes]) -> Iterator[bytes]:
 
 async def cpu_per_request(server: Server, requests: Iterator[bytes], seconds: float) -> float:
     """Microseconds of the server's CPU per request."""
-    before = server.cpu()
+    before = await server.cpu()
     load = await drive(server.port, requests, CLIENTS, seconds)
-    return (server.cpu() - before) / load.count * 1e6
+    return (await server.cpu() - before) / load.count * 1e6
 
 
 async def same_answers(servers: dict[str, Server], request: bytes) -> None:

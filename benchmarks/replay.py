@@ -65,18 +65,18 @@ async def _replay(written: Path, documents: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(dir=written.parent) as folder:
         path = Path(shutil.copy(written, folder))
         async with running(GATEWAY, "project", "--store", f"sqlite:///{path}") as worker:
-            first = await _until(path, 1)
-            started, cpu = time.perf_counter(), worker.cpu()
+            await _until(path, 1)
+            cpu, started, first = await worker.cpu(), time.perf_counter(), _count(path)
             await _until(path, documents)
+            seconds = time.perf_counter() - started
             part = max(documents - first, 1) / documents  # a smoke run may find all of it at the first look
-            return (worker.cpu() - cpu) / part * 1e6, (time.perf_counter() - started) / part
+            return (await worker.cpu() - cpu) / part * 1e6, seconds / part
 
 
-async def _until(path: Path, documents: int) -> int:
+async def _until(path: Path, documents: int) -> None:
     async with asyncio.timeout(WITHIN_S):
-        while (there := _count(path)) < documents:  # noqa: ASYNC110  another process
+        while _count(path) < documents:  # noqa: ASYNC110  another process
             await asyncio.sleep(LOOK_S)
-    return there
 
 
 def _count(path: Path) -> int:

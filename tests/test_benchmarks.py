@@ -2,8 +2,10 @@
 
 import pytest
 
+from benchmarks.client import ask, post
 from benchmarks.figures import GATEWAY, Figure, Target, Work, interleaved
 from benchmarks.picture import drawn
+from benchmarks.processes import python, running
 from benchmarks.report import PAGE, PICTURE, RESULTS, kept, rewritten
 
 ROUNDS = Work("w", "work", "us", [Figure("floor", [10, 20, 40]), Figure(GATEWAY, [12, 30, 44])], [])
@@ -30,6 +32,20 @@ def test_a_target_may_add_to_its_floor_or_have_none() -> None:
 
 def test_a_target_beside_what_was_not_measured_is_not_measured() -> None:
     assert ROUNDS.reached(Target("a peer that is not installed")) is None
+
+
+def test_a_round_that_was_too_short_for_the_clock_does_not_count() -> None:
+    figures = [Figure("floor", [0, 20, 40]), Figure(GATEWAY, [12, 0, 50])]
+    assert Work("w", "work", "us", figures, []).reached(Target("floor")) == pytest.approx(1.25)
+    assert Work("w", "work", "us", [Figure("floor", [0]), Figure(GATEWAY, [1])], []).reached(Target("floor")) is None
+
+
+async def test_what_a_process_has_just_done_is_in_its_cpu() -> None:
+    async with running(*python("benchmarks.floors.sockets")) as server:
+        for _ in range(20):
+            before = await server.cpu()
+            await ask(server.port, post(b"{}"))
+            assert await server.cpu() > before
 
 
 async def test_rounds_take_turns_and_the_first_of_several_does_not_count() -> None:
