@@ -28,6 +28,8 @@ def connect(path: str) -> sqlite3.Connection:
             path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        # Behind a savepoint SQLite keeps a copy of each page that is changed: a file for each group of commits.
+        db.execute("PRAGMA temp_store = MEMORY")
         return db
     except OSError as error:
         raise StoreUnusable(f"the data folder {str(Path(path).parent)!r} cannot be made: {error.strerror}") from error
