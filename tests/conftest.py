@@ -1,13 +1,21 @@
 """Engines, gateways on them, and worlds in them."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 
 from gateway.wiring import CONTAINERS
 from tests.engines import QUICK, SHARED, Engine, opened
 from tests.projector.world import World, open_world
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loops that a test runs on: of a module that names some, each of its `LOOPS`."""
+    module = item.getparent(pytest.Module)
+    assert module
+    return getattr(module.obj, "LOOPS", {"asyncio": asyncio.new_event_loop})
 
 
 @pytest.fixture(params=QUICK)

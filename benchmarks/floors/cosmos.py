@@ -1,4 +1,4 @@
-"""The SDK alone: items read, and batches of two written, on a client that is tuned as the gateway's is.
+"""The SDK alone: items read, and batches of two written, on its own transport, without what that does for nothing.
 
     COSMOS_KEY=... python -m benchmarks.floors.cosmos read|commit URL SECONDS CLIENTS COMMAND_BYTES ORDER_BYTES
 

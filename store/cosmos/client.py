@@ -5,19 +5,18 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.settings import settings
 from azure.cosmos.aio import CosmosClient
 
 from store.cosmos.errors import reading
+from store.cosmos.transport import Transport
 from store.errors import StoreUnusable
 
 READ_TIMEOUT_S = 6.0
 """The service gives up after 5 seconds; see its documentation of request time-outs."""
 CONNECT_TIMEOUT_S = 3.0
 CONNECTIONS = 200
-"""Requests of this process at the same time; others wait. aiohttp's own limit is 100."""
+"""Requests of this process at the same time; others wait."""
 
 
 @asynccontextmanager
@@ -29,18 +28,12 @@ async def connect(url: str, key: str | None) -> AsyncIterator[CosmosClient]:
     """
     # Otherwise the SDK asks the environment several times for each request.
     settings.tracing_enabled = settings.tracing_enabled()
-    # An own session: the SDK's looks for proxies in the environment, twice for each request and in threads.
-    async with (
-        _credential(key) as credential,
-        ClientSession(
-            connector=TCPConnector(limit=CONNECTIONS), auto_decompress=False, cookie_jar=DummyCookieJar()
-        ) as session,
-    ):
+    async with _credential(key) as credential, Transport(CONNECTIONS) as transport:
         with _reading_the_key():
             client = CosmosClient(
                 url,
                 credential,
-                transport=AioHttpTransport(session=session, session_owner=False, use_env_settings=False),
+                transport=transport,
                 connection_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
                 no_response_on_write=True,

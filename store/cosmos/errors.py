@@ -64,8 +64,6 @@ class reading:  # used as a function is; generators would cost more, and most re
                 raise _common(error, self._what) or Unavailable(f"{self._what}: {_said(error)}") from error
             case AzureError() | TimeoutError():
                 raise Unavailable(f"{self._what}: {_silent(error)}") from error
-            case RuntimeError():
-                _check_open(error)
 
 
 class writing:  # as well
@@ -90,14 +88,6 @@ class writing:  # as well
                 raise _unsettled(error, self._what) from error
             case AzureError() | TimeoutError():
                 raise OutcomeUnknown(f"{self._what}: {_silent(error)}") from error
-            case RuntimeError():
-                _check_open(error)
-
-
-def _check_open(error: RuntimeError) -> None:
-    """Translate what aiohttp says of a session that is closed."""
-    if "Session is closed" in str(error):
-        raise Unavailable("the store is closed") from error
 
 
 def _unsettled(error: HttpResponseError, what: str) -> StoreError:

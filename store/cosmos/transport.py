@@ -1,0 +1,278 @@
+"""HTTP/1.1 for the SDK: a request written whole, its answer parsed by httptools, over connections that stay open.
+
+azure-core's own transport, on aiohttp, is a third of all CPU that a request of the SDK costs (azure-core 1.41, aiohttp
+3.14, observed; decision 16). This one does what the engine needs of it, and raises NotImplementedError for the rest.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import (
+    ServiceRequestError,
+    ServiceRequestTimeoutError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
+from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport, HttpRequest
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from multidict import CIMultiDict
+
+from store.errors import Unavailable
+
+Parts = tuple[int, str, CIMultiDict[str], bytes]
+"""Of an answer: status, reason, headers and body."""
+KEPT_S = 15.0
+"""Seconds for which a connection is kept that nobody uses: far less than the service, and what is between, keep it."""
+
+
+class Answer(AsyncHttpResponse):
+    """An answer that is all there."""
+
+    def __init__(self, request: HttpRequest, status: int, reason: str, headers: CIMultiDict[str], body: bytes) -> None:
+        super().__init__(request, None)
+        self.status_code = status
+        self.reason = reason
+        self.headers = headers
+        self.content_type = headers.get("content-type")
+        self._body = body
+
+    def body(self) -> bytes:
+        """The whole body."""
+        return self._body
+
+
+class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
+    """Sends requests, `most` at a time; others wait."""
+
+    def __init__(self, most: int) -> None:
+        self._places = asyncio.Semaphore(most)
+        self._origins: dict[str, _Origin] = {}
+        self._closed = False
+
+    async def __aenter__(self) -> "Transport":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        at: TracebackType | None = None,
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connections are opened as they are needed."""
+
+    async def close(self) -> None:
+        """End all connections; a request that waits for its answer raises ServiceResponseError. Idempotent."""
+        self._closed = True
+        for origin in self._origins.values():
+            origin.close()
+
+    async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:
+        """The answer, whatever its status.
+
+        The SDK gives among the options seconds for `connection_timeout` and `read_timeout`, of which the latter is how
+        long the other side may say nothing, and whether to check certificates, `connection_verify`, or with which.
+        Raises ServiceRequestError when no connection could be made, and nothing was sent; ServiceResponseError for no
+        answer, or none that is HTTP, when nobody knows; Unavailable behind `close`.
+        """
+        origin, target = self._split(request.url)
+        message = _written(request, origin.host, target)
+        async with self._places:
+            try:
+                connection = origin.kept() or await origin.connect(
+                    options["connection_timeout"], options.get("connection_verify", True)
+                )
+            except TimeoutError as error:
+                raise ServiceRequestTimeoutError("no connection in time", error=error) from error
+            except (OSError, UnicodeError) as error:  # the latter for what cannot be the name of a host
+                raise ServiceRequestError(error, error=error) from error
+            try:
+                if self._closed:
+                    connection.end()
+                    raise Unavailable("the store is closed")
+                answer = await connection.ask(message, options["read_timeout"])
+            except TimeoutError as error:
+                raise ServiceResponseTimeoutError("no answer in time", error=error) from error
+            except (OSError, HttpParserError, HttpParserUpgrade) as error:
+                raise ServiceResponseError(error, error=error) from error
+            finally:
+                origin.take_back(connection)
+        return Answer(request, *answer)
+
+    def _split(self, url: str) -> "tuple[_Origin, str]":
+        """Where a request goes, and what it asks for there."""
+        begin = url.index("/", len("https://"))
+        name = url[:begin]
+        origin = self._origins.get(name) or self._origins.setdefault(name, _Origin(name))
+        return origin, url[begin:]
+
+
+class _Origin:
+    """A server, and the connections with it."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.host = parts.netloc
+        self._secure = parts.scheme == "https"
+        self._address = parts.hostname or "", parts.port or (443 if self._secure else 80)
+        self._loop = asyncio.get_running_loop()
+        self._open: set[_Connection] = set()
+        self._unused: deque[tuple[float, _Connection]] = deque()
+        """With the time of the loop at which they were used, the last of them at the end."""
+
+    def kept(self) -> "_Connection | None":
+        """A connection that is open and unused, if there is one; the one that was used last."""
+        long_ago = self._loop.time() - KEPT_S
+        while self._unused and self._unused[0][0] < long_ago:
+            self._unused.popleft()[1].end()
+        while self._unused:
+            connection = self._unused.pop()[1]
+            if connection.is_ready:
+                return connection
+        return None
+
+    async def connect(self, within_s: float, verify: bool | str) -> "_Connection":
+        """A new connection. Raises OSError, TimeoutError."""
+        context = _context(verify) if self._secure else None
+        async with asyncio.timeout(within_s):
+            _, connection = await self._loop.create_connection(
+                lambda: _Connection(self._loop, self._open), *self._address, ssl=context
+            )
+        return connection
+
+    def take_back(self, connection: "_Connection") -> None:
+        """Keep a connection that can be used again, and end another."""
+        if connection.is_ready:
+            self._unused.append((self._loop.time(), connection))
+        else:
+            connection.end()
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in list(self._open):
+            connection.end()
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time, and its answer. It is the parser's protocol, too."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, open: "set[_Connection]") -> None:
+        self._loop = loop
+        self._open = open
+        self._parser = HttpResponseParser(self)
+        self._answer: asyncio.Future[Parts] | None = None
+        self._stays = True
+        self._reason = b""
+        self._headers: list[tuple[str, str]] = []
+        self._body: list[bytes] = []
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request may be sent: none is on its way, and the other side goes on too."""
+        return self._answer is None and self._stays and not self._transport.is_closing()
+
+    async def ask(self, message: bytes, patience_s: float) -> Parts:
+        """Send the message, and wait for the answer as long as something of it comes every so many seconds.
+
+        Raises TimeoutError, OSError for a connection that ends, HttpParserError or HttpParserUpgrade for an answer
+        that cannot be read. What raises, as what is cancelled, leaves the connection unready.
+        """
+        answer: asyncio.Future[Parts] = self._loop.create_future()
+        self._answer = answer
+        self._heard, self._patience = self._loop.time(), patience_s
+        self._timer = self._loop.call_later(patience_s, self._look)
+        self._transport.write(message)
+        try:
+            return await answer
+        finally:
+            self._timer.cancel()
+
+    def end(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _look(self) -> None:
+        """See whether anything has been heard since the timer was set."""
+        silent = self._loop.time() - self._heard
+        if silent < self._patience:
+            self._timer = self._loop.call_later(self._patience - silent, self._look)
+        else:
+            self._fail(TimeoutError())
+
+    def _fail(self, error: BaseException) -> None:
+        self._stays = False
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(error)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._open.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._open.discard(self)
+        closed = ConnectionResetError("the connection was closed before the answer was there")
+        self._fail(error if isinstance(error, OSError) else closed)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._fail(error)
+
+    def on_message_begin(self) -> None:
+        self._reason, self._headers, self._body = b"", [], []
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_body(self, part: bytes) -> None:
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:  # that it may take longer
+            return
+        self._stays = self._parser.should_keep_alive()
+        answer, self._answer = self._answer, None
+        if answer is None:  # nobody asked
+            self._stays = False
+        elif not answer.done():  # who asked may have been cancelled
+            reason, headers = self._reason.decode("latin-1"), CIMultiDict(self._headers)
+            answer.set_result((status, reason, headers, b"".join(self._body)))
+
+
+@lru_cache
+def _context(verify: bool | str) -> ssl.SSLContext:
+    """For connections whose certificates are checked, perhaps with those in a file, or not."""
+    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _written(request: HttpRequest, host: str, target: str) -> bytes:
+    """The request as it is sent. Raises ValueError for what would be read as something else."""
+    body = request.data or b""
+    if isinstance(body, str):
+        body = body.encode()
+    if request.files or not isinstance(body, bytes):
+        raise NotImplementedError("a request has a body of text or of bytes")
+    lines = [f"{request.method} {target} HTTP/1.1", f"host: {host}", f"content-length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"]
+    head = "\r\n".join(lines)
+    if " " in target or head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        raise ValueError("a line of the request's head would be more than one")
+    return head.encode("latin-1") + b"\r\n\r\n" + body
