@@ -1,10 +1,11 @@
 """A mutation, an item added to an order, by 16 clients at a time, durable before it is answered. Commands per second.
 
-The gateway projects each of them in the same process meanwhile.
+The gateway projects each of them in the same process meanwhile. Beside it the same written by hand, without the read
+documents and with them: how near to a loop that only commits a server in Python can come.
 """
 
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from benchmarks import shop
 from benchmarks.client import drive
 from benchmarks.figures import Figure, Target, Work, interleaved
 from benchmarks.peers import Peers
-from benchmarks.processes import Server, gateway, output, python
+from benchmarks.processes import Server, gateway, output, python, running
 from benchmarks.queries import same_answers
-from benchmarks.rows import for_peers, sizes
+from benchmarks.rows import copied, for_peers, sizes
 from benchmarks.scale import Scale
 
 CLIENTS = 16
 LOOP, YOGA = "bare group commit", "Yoga, better-sqlite3"
+BY_HAND, PROJECTED = "bare ASGI, by hand, commit alone", "bare ASGI, by hand, projected too"
 
 
 async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
@@ -28,6 +30,8 @@ async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
     options = [str(folder), str(scale.seconds), str(CLIENTS), str(command), str(order)]
     async with AsyncExitStack() as stack:
         servers = {
+            BY_HAND: await stack.enter_async_context(by_hand("commit", copied(path, folder / "commit.db"))),
+            PROJECTED: await stack.enter_async_context(by_hand("project", copied(path, folder / "project.db"))),
             "gateway": await stack.enter_async_context(gateway("--store", f"sqlite:///{path}")),
             **await peers.started(stack, {YOGA: "yoga-commands"}, {**for_peers(path), "OWN": str(folder / "yoga.db")}),
         }
@@ -55,6 +59,11 @@ async def measure(scale: Scale, folder: Path, peers: Peers) -> list[Work]:
             targets=[],
         ),
     ]
+
+
+def by_hand(kind: str, path: Path) -> AbstractAsyncContextManager[Server]:
+    """The server that is written by hand, on a file of its own."""
+    return running(*python("benchmarks.floors.commands", kind, str(path)))
 
 
 async def loop(options: list[str]) -> float:

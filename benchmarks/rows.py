@@ -25,6 +25,15 @@ def opened(path: str | Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
 
 
+def copied(path: Path, to: Path) -> Path:
+    """A copy of the file, of one moment."""
+    with closing(opened(path)) as db:
+        db.execute("VACUUM INTO ?", (str(to),))
+    with closing(sqlite3.connect(to)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    return to
+
+
 def sizes(path: Path) -> tuple[int, int]:
     """Bytes of the last command's document and of its order's in the write model."""
     with closing(opened(path)) as db:
