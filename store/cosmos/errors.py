@@ -1,7 +1,8 @@
 """What Cosmos DB and its SDK raise, as the port's errors.
 
-Facts: `CosmosBatchOperationError` is no `CosmosHttpResponseError`; `ServiceRequestError` says "not sent" and is raised
-for writes that were applied (azure-cosmos 4.17.1, observed). So a write that got no clear answer is OutcomeUnknown.
+Facts: `CosmosBatchOperationError` is no `CosmosHttpResponseError`; on its own transport the SDK says "not sent", with
+`ServiceRequestError`, of writes that were applied (azure-cosmos 4.17.1, observed). So a write that got no clear answer
+is OutcomeUnknown.
 """
 
 import asyncio

@@ -1,17 +1,22 @@
 """HTTP/1.1 for the SDK: a request written whole, its answer parsed by httptools, over connections that stay open.
 
 azure-core's own transport, on aiohttp, is a third of all CPU that a request of the SDK costs (azure-core 1.41, aiohttp
-3.14, observed; decision 16). This one does what the engine needs of it, and raises NotImplementedError for the rest.
+3.14, observed; decision 16). This one does what the engine needs of it.
 """
 
 import asyncio
+import re
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
+from socket import SOCK_STREAM
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
+from aiohappyeyeballs import AddrInfoType, start_connection
 from azure.core.exceptions import (
     ServiceRequestError,
     ServiceRequestTimeoutError,
@@ -28,6 +33,13 @@ Parts = tuple[int, str, CIMultiDict[str], bytes]
 """Of an answer: status, reason, headers and body."""
 KEPT_S = 15.0
 """Seconds for which a connection is kept that nobody uses: far less than the service, and what is between, keep it."""
+NAMED_S = 10.0
+"""Seconds for which the addresses of a name are kept."""
+NEXT_ADDRESS_S = 0.25
+"""Seconds after which the next address of a name is tried as well (RFC 8305)."""
+_TARGET = re.compile("/[!-~]*")
+_OURS = frozenset({"content-length", "host", "transfer-encoding"})
+"""Headers that are not the SDK's to say."""
 
 
 class Answer(AsyncHttpResponse):
@@ -80,23 +92,26 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         The SDK gives among the options seconds for `connection_timeout` and `read_timeout`, of which the latter is how
         long the other side may say nothing, and whether to check certificates, `connection_verify`, or with which.
         Raises ServiceRequestError when no connection could be made, and nothing was sent; ServiceResponseError for no
-        answer, or none that is HTTP, when nobody knows; Unavailable behind `close`.
+        answer, or none that is HTTP, when nobody knows; Unavailable behind `close`; NotImplementedError for a body that
+        is a stream.
         """
-        origin, target = self._split(request.url)
+        try:
+            origin, target = self._split(request.url)
+        except ValueError as error:
+            raise ServiceRequestError(f"{request.url!r} is nowhere to send to: {error}", error=error) from error
         message = _written(request, origin.host, target)
         async with self._places:
+            self._check_open()
             try:
                 connection = origin.kept() or await origin.connect(
                     options["connection_timeout"], options.get("connection_verify", True)
                 )
             except TimeoutError as error:
                 raise ServiceRequestTimeoutError("no connection in time", error=error) from error
-            except (OSError, UnicodeError) as error:  # the latter for what cannot be the name of a host
+            except (OSError, RuntimeError) as error:  # uvloop raises the latter for some addresses
                 raise ServiceRequestError(error, error=error) from error
             try:
-                if self._closed:
-                    connection.end()
-                    raise Unavailable("the store is closed")
+                self._check_open()  # it may have been closed meanwhile
                 answer = await connection.ask(message, options["read_timeout"])
             except TimeoutError as error:
                 raise ServiceResponseTimeoutError("no answer in time", error=error) from error
@@ -106,12 +121,17 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
                 origin.take_back(connection)
         return Answer(request, *answer)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the store is closed")
+
     def _split(self, url: str) -> "tuple[_Origin, str]":
-        """Where a request goes, and what it asks for there."""
-        begin = url.index("/", len("https://"))
-        name = url[:begin]
-        origin = self._origins.get(name) or self._origins.setdefault(name, _Origin(name))
-        return origin, url[begin:]
+        """Where a request goes, and what it asks for there. Raises ValueError."""
+        begin = url.find("/", len("https://"))
+        name, target = (url, "/") if begin < 0 else (url[:begin], url[begin:])
+        if not _TARGET.fullmatch(target):
+            raise ValueError("a path has no blanks, and is of ASCII characters")
+        return self._origins.get(name) or self._origins.setdefault(name, _Origin(name)), target
 
 
 class _Origin:
@@ -119,11 +139,20 @@ class _Origin:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.host = parts.netloc
+        self._name = (parts.hostname or "").encode("idna").decode()
+        if not self._name:
+            raise ValueError("it names no host")
         self._secure = parts.scheme == "https"
-        self._address = parts.hostname or "", parts.port or (443 if self._secure else 80)
+        usual = 443 if self._secure else 80
+        self._port = parts.port or usual
+        name = f"[{self._name}]" if ":" in self._name else self._name
+        self.host = name if self._port == usual else f"{name}:{self._port}"
         self._loop = asyncio.get_running_loop()
-        self._open: set[_Connection] = set()
+        self._naming = asyncio.Lock()
+        self._addresses: Sequence[AddrInfoType] = []
+        self._named_until = 0.0
+        self._open: WeakSet[_Connection] = WeakSet()  # uvloop tells not all of their end that are cancelled early
+        self._closed = False
         self._unused: deque[tuple[float, _Connection]] = deque()
         """With the time of the loop at which they were used, the last of them at the end."""
 
@@ -136,26 +165,40 @@ class _Origin:
             connection = self._unused.pop()[1]
             if connection.is_ready:
                 return connection
+            connection.end()
         return None
 
     async def connect(self, within_s: float, verify: bool | str) -> "_Connection":
         """A new connection. Raises OSError, TimeoutError."""
         context = _context(verify) if self._secure else None
         async with asyncio.timeout(within_s):
+            socket = await start_connection(await self._resolved(), happy_eyeballs_delay=NEXT_ADDRESS_S)
             _, connection = await self._loop.create_connection(
-                lambda: _Connection(self._loop, self._open), *self._address, ssl=context
+                lambda: _Connection(self._loop, self._open),
+                sock=socket,
+                ssl=context,
+                server_hostname=self._name if context else None,
             )
         return connection
 
+    async def _resolved(self) -> Sequence[AddrInfoType]:
+        """The addresses of the name: who comes while they are looked up waits for the same answer."""
+        async with self._naming:
+            if self._named_until <= self._loop.time():
+                self._addresses = await self._loop.getaddrinfo(self._name, self._port, type=SOCK_STREAM)
+                self._named_until = self._loop.time() + NAMED_S
+            return self._addresses
+
     def take_back(self, connection: "_Connection") -> None:
         """Keep a connection that can be used again, and end another."""
-        if connection.is_ready:
+        if connection.is_ready and not self._closed:
             self._unused.append((self._loop.time(), connection))
         else:
             connection.end()
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections, also one that is made at this moment."""
+        self._closed = True
         for connection in list(self._open):
             connection.end()
 
@@ -163,7 +206,7 @@ class _Origin:
 class _Connection(asyncio.Protocol):
     """One request at a time, and its answer. It is the parser's protocol, too."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, open: "set[_Connection]") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, open: "WeakSet[_Connection]") -> None:
         self._loop = loop
         self._open = open
         self._parser = HttpResponseParser(self)
@@ -228,6 +271,7 @@ class _Connection(asyncio.Protocol):
             self._fail(error)
 
     def on_message_begin(self) -> None:
+        self._stays = self._stays and self._answer is not None  # otherwise nobody asked
         self._reason, self._headers, self._body = b"", [], []
 
     def on_status(self, reason: bytes) -> None:
@@ -243,11 +287,9 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:  # that it may take longer
             return
-        self._stays = self._parser.should_keep_alive()
+        self._stays = self._stays and self._parser.should_keep_alive()
         answer, self._answer = self._answer, None
-        if answer is None:  # nobody asked
-            self._stays = False
-        elif not answer.done():  # who asked may have been cancelled
+        if answer and not answer.done():  # who asked may have been cancelled
             reason, headers = self._reason.decode("latin-1"), CIMultiDict(self._headers)
             answer.set_result((status, reason, headers, b"".join(self._body)))
 
@@ -264,15 +306,15 @@ def _context(verify: bool | str) -> ssl.SSLContext:
 
 
 def _written(request: HttpRequest, host: str, target: str) -> bytes:
-    """The request as it is sent. Raises ValueError for what would be read as something else."""
+    """The request as it is sent. Raises ValueError for a header that would be two."""
     body = request.data or b""
     if isinstance(body, str):
         body = body.encode()
     if request.files or not isinstance(body, bytes):
         raise NotImplementedError("a request has a body of text or of bytes")
     lines = [f"{request.method} {target} HTTP/1.1", f"host: {host}", f"content-length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() not in _OURS]
     head = "\r\n".join(lines)
-    if " " in target or head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
         raise ValueError("a line of the request's head would be more than one")
     return head.encode("latin-1") + b"\r\n\r\n" + body

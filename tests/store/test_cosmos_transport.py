@@ -1,6 +1,7 @@
 """The SDK's requests on the wire: connections are used again, and whatever goes wrong is told as the SDK knows it."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from aiohappyeyeballs import start_connection
 from azure.core.exceptions import (
     ServiceRequestError,
     ServiceRequestTimeoutError,
@@ -17,10 +19,12 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import AsyncHttpResponse, HttpRequest
 
-from store.cosmos import transport
+from store.cosmos import connect, transport
 from store.cosmos.transport import Transport
+from store.cosmos.transport import _Origin as Origin
 from store.errors import Unavailable
 from tests.certificates import certificate
+from tests.emulator import emulator
 from tests.projector.world import until
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -112,7 +116,13 @@ async def ask(client: Transport, url: str, method: str = "GET", **options: Any) 
 
 async def test_a_request_is_written_as_the_sdk_gave_it(client: Transport) -> None:
     async with serving(says(HELLO)) as server:
-        await ask(client, server.url, "POST", headers={"x-ms-date": "now", "Content-Length": 3}, data='{"name":"Zoë"}')
+        await ask(
+            client,
+            server.url,
+            "POST",
+            headers={"x-ms-date": "now", "Content-Length": 3, "Host": "a"},
+            data='{"name":"Zoë"}',
+        )
     host = server.url.removeprefix("http://")
     body = '{"name":"Zoë"}'.encode()
     head = f"POST /dbs/shop?a=b HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\nx-ms-date: now\r\n\r\n"
@@ -127,9 +137,37 @@ async def test_a_header_cannot_become_two(client: Transport, value: str) -> None
         assert not server.requests
 
 
-async def test_a_target_cannot_become_two(client: Transport) -> None:
-    with pytest.raises(ValueError, match="more than one"):
-        await ask(client, "http://127.0.0.1:1/a b")
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:99999", "http://127.0.0.1:a", "http://", "http://a..b", "http://a/b c"]
+)
+async def test_nothing_is_sent_where_there_is_no_place(client: Transport, url: str) -> None:
+    with pytest.raises(ServiceRequestError, match="nowhere"):
+        await ask(client, url)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://shop.example", "shop.example"),
+        ("https://shop.example:443", "shop.example"),
+        ("https://me@Shop.example:8081", "shop.example:8081"),
+        ("http://bücher.example:80", "xn--bcher-kva.example"),
+        ("http://[::1]:8081", "[::1]:8081"),
+    ],
+)
+async def test_a_host_is_named_as_its_certificate_names_it(url: str, host: str) -> None:
+    assert Origin(url).host == host
+
+
+async def test_a_place_without_a_path_is_its_root(client: Transport) -> None:
+    async with serving(says(HELLO)) as server:
+        await client.send(HttpRequest("GET", server.url), connection_timeout=10.0, read_timeout=10.0)
+    assert server.requests[0].startswith(b"GET / HTTP/1.1\r\n")
+
+
+async def test_an_accounts_address_needs_no_path() -> None:
+    async with emulator(partitions=1) as account, connect(account.url.rstrip("/"), account.key):
+        pass
 
 
 async def test_a_body_that_is_a_stream_is_not_sent(client: Transport) -> None:
@@ -221,12 +259,37 @@ async def test_a_connection_that_was_unused_for_long_is_ended(
         await until(lambda: len(server.connections) == 1)
 
 
-@pytest.mark.parametrize("said", [HELLO, b"what?"])
-async def test_a_connection_that_says_what_nobody_asked_is_not_used_again(client: Transport, said: bytes) -> None:
+@pytest.mark.parametrize("said", [HELLO, HELLO[:20], b"what?"])
+async def test_a_connection_that_says_what_nobody_asked_is_ended(client: Transport, said: bytes) -> None:
     async with serving(says(HELLO + said)) as server:
-        for _ in range(2):
+        for number in range(1, 4):
             assert (await ask(client, server.url)).body() == b"hello"
-        assert server.accepted == 2
+            assert server.accepted == number
+        await until(lambda: len(server.connections) <= 1)
+
+
+async def test_a_name_is_looked_up_once_and_each_of_its_addresses_is_tried(
+    client: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, looked = asyncio.get_running_loop(), []
+    look_at_the_system = loop.getaddrinfo
+
+    async def look(host: str, port: int, **options: Any) -> Any:
+        if host != "shop.example":  # uvloop asks for addresses as well
+            return await look_at_the_system(host, port, **options)
+        looked.append(host)
+        await asyncio.sleep(0.01)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", at)) for at in (1, port)]
+
+    monkeypatch.setattr(loop, "getaddrinfo", look)
+    async with serving(says(HELLO)) as server:
+        url = server.url.replace("127.0.0.1", "shop.example")
+        await asyncio.gather(*(ask(client, url) for _ in range(5)))
+        assert (looked, server.accepted) == (["shop.example"], 5)
+        monkeypatch.setattr(transport, "NAMED_S", -1.0)
+        monkeypatch.setattr(transport, "KEPT_S", -1.0)
+        await ask(client, url)  # the addresses are still known
+        assert len(looked) == 1
 
 
 async def test_a_connection_whose_request_was_cancelled_is_not_used_again(client: Transport) -> None:
@@ -265,7 +328,29 @@ async def test_closing_ends_all_there_is() -> None:
             await asking
         with pytest.raises(Unavailable, match="closed"):
             await waiting
+        with pytest.raises(Unavailable, match="closed"):
+            await ask(client, server.url)
         await until(lambda: not server.connections)
+        assert server.accepted == 1
+
+
+async def test_closing_ends_what_connects_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def connected(*arguments: Any, **options: Any) -> socket.socket:
+        begun.set()
+        await go_on.wait()
+        return await start_connection(*arguments, **options)
+
+    monkeypatch.setattr(transport, "start_connection", connected)
+    async with serving(says(HELLO)) as server, Transport(1) as client:
+        asking = asyncio.create_task(ask(client, server.url))
+        await begun.wait()
+        await client.close()
+        go_on.set()
+        with pytest.raises(Unavailable, match="closed"):
+            await asking
+        await until(lambda: server.accepted == 1 and not server.connections)
 
 
 # ---------------------------------------------------------------------------------------------------- what goes wrong
@@ -296,7 +381,7 @@ async def test_who_says_nothing_in_time_may_have_applied_it(client: Transport) -
         await until(lambda: not server.connections)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://a..b", "http://no.such.host.invalid"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no.such.host.invalid"])
 async def test_nothing_is_sent_where_nobody_is(client: Transport, url: str) -> None:
     with pytest.raises(ServiceRequestError):
         await ask(client, url)
