@@ -24,6 +24,7 @@ from azure.core.exceptions import (
     ServiceResponseTimeoutError,
 )
 from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport, HttpRequest
+from azure.core.utils import CaseInsensitiveDict
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from multidict import CIMultiDict
 
@@ -213,7 +214,7 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Parts] | None = None
         self._stays = True
         self._reason = b""
-        self._headers: list[tuple[str, str]] = []
+        self._headers: list[bytes] = []
         self._body: list[bytes] = []
 
     @property
@@ -278,7 +279,7 @@ class _Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        self._headers += name, value
 
     def on_body(self, part: bytes) -> None:
         self._body.append(part)
@@ -290,8 +291,9 @@ class _Connection(asyncio.Protocol):
         self._stays = self._stays and self._parser.should_keep_alive()
         answer, self._answer = self._answer, None
         if answer and not answer.done():  # who asked may have been cancelled
-            reason, headers = self._reason.decode("latin-1"), CIMultiDict(self._headers)
-            answer.set_result((status, reason, headers, b"".join(self._body)))
+            told = b"\n".join(self._headers).decode("latin-1").split("\n")  # which none of them has in it
+            headers = CIMultiDict(zip(told[::2], told[1::2], strict=False))
+            answer.set_result((status, self._reason.decode("latin-1"), headers, b"".join(self._body)))
 
 
 @lru_cache
@@ -313,7 +315,8 @@ def _written(request: HttpRequest, host: str, target: str) -> bytes:
     if request.files or not isinstance(body, bytes):
         raise NotImplementedError("a request has a body of text or of bytes")
     lines = [f"{request.method} {target} HTTP/1.1", f"host: {host}", f"content-length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() not in _OURS]
+    headers = cast("CaseInsensitiveDict", request.headers)
+    lines += [f"{name}: {value}" for name, value in headers.lowerkey_items() if name not in _OURS]
     head = "\r\n".join(lines)
     if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
         raise ValueError("a line of the request's head would be more than one")
