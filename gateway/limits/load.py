@@ -22,10 +22,15 @@ RETRY_S = 5.0
 """When to try again where nobody knows when there will be room."""
 
 
+def name_of(scope: Scope) -> str | None:
+    """Who asks, where that is known."""
+    viewer: Viewer | None = scope.get("viewer")
+    return viewer.actor if viewer else None
+
+
 def identity_of(scope: Scope) -> str:
     """Who asks: by name where that is known, else by address."""
-    viewer: Viewer | None = scope.get("viewer")
-    return (viewer and viewer.actor) or address_of(scope)
+    return name_of(scope) or address_of(scope)
 
 
 def address_of(scope: Scope) -> str:
@@ -39,13 +44,11 @@ def limited(wait_s: float) -> Shed:
     return Shed("RATE_LIMITED", "Too much was asked for; try again later.", wait_s)
 
 
+@lru_cache(10_000)
 def network_of(address: str) -> str:
     """Whose address it is: of IPv6 everybody has a /64."""
-    return _network_of(address) if ":" in address else address
-
-
-@lru_cache(10_000)
-def _network_of(address: str) -> str:
+    if ":" not in address:
+        return address
     try:
         parsed = IPv6Address(address)
     except ValueError:  # proxies name what they like
@@ -63,19 +66,18 @@ class Load:
         sockets: Held | None = None,
         subscriptions: Held | None = None,
     ) -> None:
+        self._by_identity = by_identity
         self._by_address = by_address
-        self._rates: list[tuple[Rate, Key]] = [
-            (rate, key) for rate, key in ((by_identity, identity_of), (by_address, address_of)) if rate is not None
-        ]
         self._shared: list[tuple[SharedRate, Key]] = []
-        self.has_rates = bool(self._rates)
+        self.has_rates = bool(by_identity or by_address)
         """Whether it matters what is asked for."""
         self._sockets = sockets or Held(0, 0)
         self._subscriptions = subscriptions or Held(0, 0)
 
     def share(self, container: Container) -> None:
         """Keep the rates from now on together with the other processes that have the container."""
-        self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in self._rates]
+        rates: list[tuple[Rate | None, Key]] = [(self._by_identity, identity_of), (self._by_address, address_of)]
+        self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in rates if rate]
 
     def arrive(self, scope: Scope) -> None:
         """Take one from where something is asked, before it is looked at. Raises Shed if there is less."""
@@ -100,9 +102,11 @@ class Load:
             await shared.close()
 
     def _take(self, scope: Scope, cost: int) -> None:
-        for rate, key in self._rates:
-            if wait := rate.take(key(scope), cost):
-                raise limited(wait)
+        address = address_of(scope)
+        if self._by_identity and (wait := self._by_identity.take(name_of(scope) or address, cost)):
+            raise limited(wait)
+        if self._by_address and (wait := self._by_address.take(address, cost)):
+            raise limited(wait)
 
     def socket(self, scope: Scope) -> "_held":
         """A socket, while in the context, which raises Shed."""

@@ -10,8 +10,7 @@ LEAST_BYTES = 2
 
 def values_in(variables: Mapping[str, Any], at_most: int = sys.maxsize) -> int:
     """How many values, lists and objects among them; more than `at_most` as soon as it is known that there are more."""
-    count = 0
-    inner: list[Any] = [variables.values()]
+    count, inner = len(variables), [one for one in variables.values() if type(one) is dict or type(one) is list]
     while inner and count <= at_most:
         value = inner.pop()
         count += len(value)

@@ -141,7 +141,7 @@ async def charge(load: Load, scope: Scope, executor: Executor, operation: Operat
     if not known or (prepared and not prepared.knows_plan(variables)):
         await load.charge(scope, PREPARING)
         prepared = executor.prepared(operation)
-    await load.charge(scope, max(1, prepared.cost(variables)) if prepared else 1)
+    await load.charge(scope, (prepared and prepared.cost(variables)) or 1)
     return prepared
 
 
