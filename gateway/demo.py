@@ -20,8 +20,8 @@ from rich.progress import Progress
 from gateway.bars import bars
 from gateway.settings import Settings
 from gateway.wiring import Gateway, running_gateway
-from read_model.live import versions
 from read_model.orders import CUSTOMER_VIEWS, OrderView
+from read_model.versions import versions
 from schema.scalars import format_date_time
 from write_model import orders
 from write_model.commands import Command

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from read_model.live import Live, V, versions
+from read_model.live import Live
 from read_model.orders.views import (
     CUSTOMER_VIEWS,
     PRODUCT_VIEWS,
@@ -22,6 +22,7 @@ from read_model.orders.views import (
 )
 from read_model.questions import BadQuestion, Lagging
 from read_model.signing import Signer
+from read_model.versions import V, versions
 from store import Store
 
 MAX_TOKENS = 100

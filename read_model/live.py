@@ -6,27 +6,16 @@ ones. Watch first, then read, then pass on only what is newer: nothing falls bet
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol, TypeVar
 
 import msgspec
 
 from read_model.serving import Serving
 from read_model.signing import Signer
-from read_model.watches import MOST_KEYS, Batch, Drained, Lost, Share, Watch
-from store import Container, CursorInvalid, Document, FeedRange, Partition, Scope, Start, Store
-
-
-class Versioned(Protocol):
-    """A read document; its version never goes down."""
-
-    @property
-    def version(self) -> int: ...
-
-
-V = TypeVar("V", bound=Versioned)
+from read_model.watches import MOST_KEYS, Batch, Lost, Watch
+from store import Container, CursorInvalid, Document, FeedRange, Partition, Scope, Start
 
 IDLE_S = 5.0
 SWITCH_S = 1.0
@@ -249,57 +238,3 @@ class Live:
 def _ranges(feed: _Feed, partition: str | None) -> list[FeedRange]:
     ranges = list(feed.cursors)
     return ranges if partition is None else [feed.container.range_of(partition, ranges)]
-
-
-async def versions(
-    store: Store,
-    live: Live,
-    container: str,
-    partition: str,
-    id: str,
-    view: type[V],
-    since: int = 0,
-    until: float | None = None,
-    share: Share | None = None,
-) -> AsyncGenerator[V, None]:
-    """The document as `view` now, if it is newer than version `since`; then each newer version as it comes.
-
-    A version that `share` sends on is not yielded.
-
-    Waits for a document that does not exist yet. Raises TimeoutError when it would wait beyond `until`, a time of the
-    event loop; without one it ends when the live view is drained.
-    """
-
-    hand = share(view) if share else None
-
-    def direct(batch: Batch) -> bool:
-        nonlocal since
-        newest: V = batch.known(view) or batch.made(view, lambda: [*batch.documents][-1].decode(view))
-        if newest.version <= since or not (hand and hand(batch, lambda: newest)):
-            return False
-        since = newest.version
-        return True
-
-    with live.watch(container, partition, id) as watch:
-        documents = await _current(store, container, partition, id)
-        while True:
-            while documents:
-                newer = documents.pop(0).decode(view)
-                if newer.version > since:
-                    since = newer.version
-                    yield newer
-                del newer  # who waits keeps nothing of what it was sent
-            try:
-                async with asyncio.timeout_at(until):
-                    documents = await watch.next(direct if hand else None)
-            except Lost:
-                documents = await _current(store, container, partition, id)
-            except Drained:
-                if until is None:
-                    return
-                documents = []
-
-
-async def _current(store: Store, container: str, partition: str, id: str) -> list[Document]:
-    document = await store.container(container).read(partition, id)
-    return [document] if document else []

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from read_model.live import Live, Position, versions
+from read_model.live import Live, Position
 from read_model.orders.queries import ALL_ORDERS, OrderFilter, orders
 from read_model.orders.views import (
     CUSTOMER_VIEWS,
@@ -21,6 +21,7 @@ from read_model.orders.views import (
     summary_id,
 )
 from read_model.paging import Window
+from read_model.versions import versions
 from read_model.watches import MOST_KEYS, Batch, Drained, Lost, Share
 from store import Document, Store
 

@@ -10,8 +10,9 @@ from gateway.wiring import now
 from projector.leases import Timing
 from projector.orders import PROJECTIONS
 from projector.worker import Worker
-from read_model.live import Live, versions
+from read_model.live import Live
 from read_model.orders import CUSTOMER_VIEWS, OrderView
+from read_model.versions import versions
 from read_model.watches import Batch, Drained, Watch
 from store import Changes, Container, ContainerDelegate, Document, Scope, Start, Store, Unavailable
 from tests.engines import Engine, on_engines
