@@ -54,7 +54,7 @@ async def _works(scale: Scale, server: Server, env: dict[str, str]) -> list[Work
     ):
         sdk = python("benchmarks.floors.cosmos", which, *options)
         rounds = {SDK: partial(_alone, sdk, env), "gateway": partial(_cpu, server, requests, scale.seconds, idle)}
-        figures = await interleaved(rounds, scale.launches)
+        figures = await interleaved(rounds, scale.rounds)
         works.append(Work(name, title, "us of CPU each", figures, [Target(SDK, plus=PLUS_US)]))
     return works
 

@@ -69,7 +69,7 @@ async def _works(name: str, server: Server, requests: Iterator[bytes], good: byt
     found = await drive(server.port, requests, FEW, scale.seconds, good)
     clients = max(FEW, round(found.count / found.seconds * LAG_S / 2))
     rounds = {f"{times} x": list[Answers]() for times in TIMES}
-    for _ in range(scale.rounds):
+    for _ in range(scale.launches):
         for times in TIMES:
             rounds[f"{times} x"].append(await overloaded(server.port, requests, clients * times, 2 * scale.seconds))
     return [

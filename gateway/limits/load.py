@@ -69,6 +69,8 @@ class Load:
         self._by_identity = by_identity
         self._by_address = by_address
         self._shared: list[tuple[SharedRate, Key]] = []
+        self.is_shared = False
+        """Whether there is more to take than `take` does."""
         self.has_rates = bool(by_identity or by_address)
         """Whether it matters what is asked for."""
         self._sockets = sockets or Held(0, 0)
@@ -76,6 +78,7 @@ class Load:
 
     def share(self, container: Container) -> None:
         """Keep the rates from now on together with the other processes that have the container."""
+        self.is_shared = self.has_rates
         rates: list[tuple[Rate | None, Key]] = [(self._by_identity, identity_of), (self._by_address, address_of)]
         self._shared = [(SharedRate(container, key.__name__, rate), key) for rate, key in rates if rate]
 
@@ -87,11 +90,18 @@ class Load:
     def decode(self, scope: Scope, size: int) -> None:
         """Take what it costs to decode so many bytes from who sends them. Raises Shed if there is less."""
         if size >= LARGE and self.has_rates:
-            self._take(scope, size // LARGE * OF_LARGE)
+            self.take(scope, size // LARGE * OF_LARGE)
 
-    async def charge(self, scope: Scope, cost: int) -> None:
-        """Take so much from who asks, in this process and in all that share. Raises Shed if there is less."""
-        self._take(scope, cost)
+    def take(self, scope: Scope, cost: int) -> None:
+        """Take so much from who asks, in this process. Raises Shed if there is less."""
+        address = address_of(scope)
+        if self._by_identity and (wait := self._by_identity.take(name_of(scope) or address, cost)):
+            raise limited(wait)
+        if self._by_address and (wait := self._by_address.take(address, cost)):
+            raise limited(wait)
+
+    async def take_shared(self, scope: Scope, cost: int) -> None:
+        """Take so much from who asks, in all processes that share. Raises Shed if there is less."""
         for shared, key in self._shared:
             if wait := await shared.take(key(scope), cost):
                 raise limited(wait)
@@ -100,13 +110,6 @@ class Load:
         """Share no more."""
         for shared, _ in self._shared:
             await shared.close()
-
-    def _take(self, scope: Scope, cost: int) -> None:
-        address = address_of(scope)
-        if self._by_identity and (wait := self._by_identity.take(name_of(scope) or address, cost)):
-            raise limited(wait)
-        if self._by_address and (wait := self._by_address.take(address, cost)):
-            raise limited(wait)
 
     def socket(self, scope: Scope) -> "_held":
         """A socket, while in the context, which raises Shed."""

@@ -139,9 +139,14 @@ async def charge(load: Load, scope: Scope, executor: Executor, operation: Operat
     known, variables = executor.known(operation), operation.variables or {}
     prepared = known.prepared(operation.operation_name) if known else None
     if not known or (prepared and not prepared.knows_plan(variables)):
-        await load.charge(scope, PREPARING)
+        load.take(scope, PREPARING)
+        if load.is_shared:
+            await load.take_shared(scope, PREPARING)
         prepared = executor.prepared(operation)
-    await load.charge(scope, (prepared and prepared.cost(variables)) or 1)
+    cost = (prepared and prepared.cost(variables)) or 1
+    load.take(scope, cost)
+    if load.is_shared:
+        await load.take_shared(scope, cost)
     return prepared
 
 

@@ -22,7 +22,8 @@ class Session:
     """
 
     def __init__(self) -> None:
-        self._newest: dict[str, tuple[tuple[int, int], str]] = {}
+        self._newest: dict[str, str] = {}
+        self._ages: dict[str, tuple[int, int]] = {}
         self._last = ""
         self.options: dict[str, Any] = {}
         """What a request is given so that it is of this session."""
@@ -36,16 +37,14 @@ class Session:
         for part in token.split(","):
             if found := _VECTOR.match(part):
                 range_id, age = found[1], (int(found[2]), int(found[3]))
-                if range_id not in self._newest or self._newest[range_id][0] < age:
-                    self._newest[range_id] = age, part
-                    self._tell()
+                if range_id not in self._ages or self._ages[range_id] < age:
+                    self._ages[range_id], self._newest[range_id] = age, part
+                    few = len(self._newest) <= MOST_RANGES
+                    self.options = {"session_token": ",".join(self._newest.values())} if few else {}
 
     def forget(self) -> None:
         """Begin anew, as the SDK does: no replica is as far, nor ever will be where the container was made anew."""
         self._newest.clear()
+        self._ages.clear()
         self._last = ""
         self.options = {}
-
-    def _tell(self) -> None:
-        few = len(self._newest) <= MOST_RANGES
-        self.options = {"session_token": ",".join(part for _, part in self._newest.values())} if few else {}

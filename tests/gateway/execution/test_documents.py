@@ -130,7 +130,7 @@ class Noting(Load):
         super().__init__(by_identity=Rate(1.0, 1.0))
         self.costs: list[int] = []
 
-    async def charge(self, scope: object, cost: int) -> None:
+    def take(self, scope: object, cost: int) -> None:
         self.costs.append(cost)
 
 
