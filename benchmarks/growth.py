@@ -14,7 +14,7 @@ from benchmarks import bulk, shop
 from benchmarks.client import ask, drive
 from benchmarks.figures import Figure, Target, Work, interleaved
 from benchmarks.processes import Server, gateway
-from benchmarks.queries import CLIENTS, cpu_per_request
+from benchmarks.queries import CLIENTS, TURNS, cpu_per_request
 from benchmarks.rows import READ_TABLE, opened
 from benchmarks.subscribers import Crowd, most
 
@@ -57,10 +57,12 @@ async def by_orders(folder: Path) -> list[Work]:
         works = []
         for name, title, requests in (("by_id", "query by id", shop.reading), ("list", "first page", shop.listing)):
             rounds = {
-                size: partial(cpu_per_request, server, itertools.cycle(requests(numbers)), SECONDS)
+                size: partial(cpu_per_request, server, itertools.cycle(requests(numbers)), SECONDS / TURNS)
                 for size, (server, numbers) in servers.items()
             }
-            works.append(Work(f"{name}_by_orders", title, CPU, await interleaved(rounds, ROUNDS), [FLAT]))
+            for server, numbers in servers.values():
+                await drive(server.port, itertools.cycle(requests(numbers)), CLIENTS, SECONDS)
+            works.append(Work(f"{name}_by_orders", title, CPU, await interleaved(rounds, ROUNDS * TURNS), [FLAT]))
     return works
 
 
