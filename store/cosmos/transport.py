@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the SDK: a request written whole, its answer parsed by httptools, over connections that stay open.
+"""HTTP/1.1 for the SDK: a request written whole, its answer read whole, over connections that stay open.
 
 azure-core's own transport, on aiohttp, is a third of all CPU that a request of the SDK costs (azure-core 1.41, aiohttp
 3.14, observed; decision 16). This one does what the engine needs of it.
@@ -25,13 +25,12 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport, HttpRequest
 from azure.core.utils import CaseInsensitiveDict
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade
 from multidict import CIMultiDict
 
+from store.cosmos.connection import Connection
 from store.errors import Unavailable
 
-Parts = tuple[int, str, CIMultiDict[str], bytes]
-"""Of an answer: status, reason, headers and body."""
 KEPT_S = 15.0
 """Seconds for which a connection is kept that nobody uses: far less than the service, and what is between, keep it."""
 NAMED_S = 10.0
@@ -152,12 +151,12 @@ class _Origin:
         self._naming = asyncio.Lock()
         self._addresses: Sequence[AddrInfoType] = []
         self._named_until = 0.0
-        self._open: WeakSet[_Connection] = WeakSet()  # uvloop tells not all of their end that are cancelled early
+        self._open: WeakSet[Connection] = WeakSet()  # uvloop tells not all of their end that are cancelled early
         self._closed = False
-        self._unused: deque[tuple[float, _Connection]] = deque()
+        self._unused: deque[tuple[float, Connection]] = deque()
         """With the time of the loop at which they were used, the last of them at the end."""
 
-    def kept(self) -> "_Connection | None":
+    def kept(self) -> Connection | None:
         """A connection that is open and unused, if there is one; the one that was used last."""
         long_ago = self._loop.time() - KEPT_S
         while self._unused and self._unused[0][0] < long_ago:
@@ -169,13 +168,13 @@ class _Origin:
             connection.end()
         return None
 
-    async def connect(self, within_s: float, verify: bool | str) -> "_Connection":
+    async def connect(self, within_s: float, verify: bool | str) -> Connection:
         """A new connection. Raises OSError, TimeoutError."""
         context = _context(verify) if self._secure else None
         async with asyncio.timeout(within_s):
             socket = await start_connection(await self._resolved(), happy_eyeballs_delay=NEXT_ADDRESS_S)
             _, connection = await self._loop.create_connection(
-                lambda: _Connection(self._loop, self._open),
+                lambda: Connection(self._loop, self._open),
                 sock=socket,
                 ssl=context,
                 server_hostname=self._name if context else None,
@@ -190,7 +189,7 @@ class _Origin:
                 self._named_until = self._loop.time() + NAMED_S
             return self._addresses
 
-    def take_back(self, connection: "_Connection") -> None:
+    def take_back(self, connection: Connection) -> None:
         """Keep a connection that can be used again, and end another."""
         if connection.is_ready and not self._closed:
             self._unused.append((self._loop.time(), connection))
@@ -202,98 +201,6 @@ class _Origin:
         self._closed = True
         for connection in list(self._open):
             connection.end()
-
-
-class _Connection(asyncio.Protocol):
-    """One request at a time, and its answer. It is the parser's protocol, too."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, open: "WeakSet[_Connection]") -> None:
-        self._loop = loop
-        self._open = open
-        self._parser = HttpResponseParser(self)
-        self._answer: asyncio.Future[Parts] | None = None
-        self._stays = True
-        self._reason = b""
-        self._headers: list[bytes] = []
-        self._body: list[bytes] = []
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a request may be sent: none is on its way, and the other side goes on too."""
-        return self._answer is None and self._stays and not self._transport.is_closing()
-
-    async def ask(self, message: bytes, patience_s: float) -> Parts:
-        """Send the message, and wait for the answer as long as something of it comes every so many seconds.
-
-        Raises TimeoutError, OSError for a connection that ends, HttpParserError or HttpParserUpgrade for an answer
-        that cannot be read. What raises, as what is cancelled, leaves the connection unready.
-        """
-        answer: asyncio.Future[Parts] = self._loop.create_future()
-        self._answer = answer
-        self._heard, self._patience = self._loop.time(), patience_s
-        self._timer = self._loop.call_later(patience_s, self._look)
-        self._transport.write(message)
-        try:
-            return await answer
-        finally:
-            self._timer.cancel()
-
-    def end(self) -> None:
-        """Close at once."""
-        self._transport.abort()
-
-    def _look(self) -> None:
-        """See whether anything has been heard since the timer was set."""
-        silent = self._loop.time() - self._heard
-        if silent < self._patience:
-            self._timer = self._loop.call_later(self._patience - silent, self._look)
-        else:
-            self._fail(TimeoutError())
-
-    def _fail(self, error: BaseException) -> None:
-        self._stays = False
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(error)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        self._open.add(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._open.discard(self)
-        closed = ConnectionResetError("the connection was closed before the answer was there")
-        self._fail(error if isinstance(error, OSError) else closed)
-
-    def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
-        try:
-            self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade) as error:
-            self._fail(error)
-
-    def on_message_begin(self) -> None:
-        self._stays = self._stays and self._answer is not None  # otherwise nobody asked
-        self._reason, self._headers, self._body = b"", [], []
-
-    def on_status(self, reason: bytes) -> None:
-        self._reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers += name, value
-
-    def on_body(self, part: bytes) -> None:
-        self._body.append(part)
-
-    def on_message_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status < 200:  # that it may take longer
-            return
-        self._stays = self._stays and self._parser.should_keep_alive()
-        answer, self._answer = self._answer, None
-        if answer and not answer.done():  # who asked may have been cancelled
-            told = b"\n".join(self._headers).decode("latin-1").split("\n")  # which none of them has in it
-            headers = CIMultiDict(zip(told[::2], told[1::2], strict=False))
-            answer.set_result((status, self._reason.decode("latin-1"), headers, b"".join(self._body)))
 
 
 @lru_cache
