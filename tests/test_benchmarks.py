@@ -1,11 +1,13 @@
 """The page about performance says what was measured, and compares what was measured in the same round."""
 
+import asyncio
+import sys
+
 import pytest
 
-from benchmarks.client import ask, post
 from benchmarks.figures import GATEWAY, Figure, Target, Work, interleaved
 from benchmarks.picture import drawn
-from benchmarks.processes import python, running
+from benchmarks.processes import Server
 from benchmarks.report import PAGE, PICTURE, RESULTS, kept, rewritten
 
 ROUNDS = Work("w", "work", "us", [Figure("floor", [10, 20, 40]), Figure(GATEWAY, [12, 30, 44])], [])
@@ -40,12 +42,32 @@ def test_a_round_that_was_too_short_for_the_clock_does_not_count() -> None:
     assert Work("w", "work", "us", [Figure("floor", [0]), Figure(GATEWAY, [1])], []).reached(Target("floor")) is None
 
 
+GOES_ON = """
+import sys, time
+for line in sys.stdin:
+    for said in (line, ""):  # it is busy before it answers, and for a while after
+        until = time.perf_counter() + 0.0005
+        while time.perf_counter() < until:
+            pass
+        print(said, end="", flush=True)
+"""
+
+
 async def test_what_a_process_has_just_done_is_in_its_cpu() -> None:
-    async with running(*python("benchmarks.floors.sockets")) as server:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", GOES_ON, stdin=pipe, stdout=pipe)
+    assert process.stdin
+    assert process.stdout
+    server = Server(process, 0, "")
+    try:
         for _ in range(20):
             before = await server.cpu()
-            await ask(server.port, post(b"{}"))
+            process.stdin.write(b"go on\n")
+            assert await process.stdout.readline() == b"go on\n"
             assert await server.cpu() > before
+    finally:
+        process.stdin.close()
+        await process.wait()
 
 
 async def test_rounds_take_turns_and_the_first_of_several_does_not_count() -> None:

@@ -268,6 +268,19 @@ async def test_a_connection_that_says_what_nobody_asked_is_ended(client: Transpo
         await until(lambda: len(server.connections) <= 1)
 
 
+@pytest.mark.parametrize("said", [HELLO[:20], b"what?"])
+async def test_a_connection_that_says_something_while_nobody_uses_it_is_ended(client: Transport, said: bytes) -> None:
+    async with serving(says(HELLO)) as server:
+        await ask(client, server.url)
+        ((_, unused),) = client._origins[server.url]._unused
+        (connection,) = server.connections
+        connection.write(said)
+        await until(lambda: not unused.is_ready)
+        await ask(client, server.url)
+        assert server.accepted == 2
+        await until(lambda: connection not in server.connections)
+
+
 async def test_a_name_is_looked_up_once_and_each_of_its_addresses_is_tried(
     client: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
